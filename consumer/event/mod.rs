@@ -1,0 +1,118 @@
+//! One CloudTrail event and what it tells.
+//!
+//! Enters: the fields that the decoder read, borrowed from its buffers. Leaves: who called (principal), how the
+//! call was signed and carried, and whether it counts at all. Nothing here allocates for an event that counts, and
+//! nothing here does I/O or knows the time.
+
+pub mod access_key;
+pub mod client;
+pub mod judge;
+pub mod principal;
+pub mod signature;
+pub mod time;
+pub mod tls;
+
+pub use access_key::KeyKind;
+pub use signature::SignatureVersion;
+pub use tls::TlsVersion;
+
+/// A value that an event may report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reported<T> {
+    /// Not there, empty, or of the wrong JSON type.
+    #[default]
+    Missing,
+    /// There and understood.
+    Known(T),
+    /// There and not understood.
+    Other,
+}
+
+/// The fields of an event that are read. A field is none if it is missing, empty, hidden or of the wrong JSON type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Event<'a> {
+    /// `eventID`.
+    pub id: Option<&'a str>,
+    /// `eventId`, as aggregated events spell it.
+    pub aggregated_id: Option<&'a str>,
+    /// `eventTime`.
+    pub time: Option<&'a str>,
+    /// `eventSource`, such as `s3.amazonaws.com`.
+    pub source: Option<&'a str>,
+    /// `eventName`.
+    pub name: Option<&'a str>,
+    /// `awsRegion`.
+    pub region: Option<&'a str>,
+    /// `sourceIPAddress`.
+    pub source_ip: Option<&'a str>,
+    /// `userAgent`, as the caller wrote it: hostile text.
+    pub user_agent: Option<&'a str>,
+    /// `errorCode`.
+    pub error_code: Option<&'a str>,
+    /// `eventType`.
+    pub event_type: Option<&'a str>,
+    /// `eventCategory`.
+    pub category: Option<&'a str>,
+    /// `recipientAccountId`.
+    pub recipient_account_id: Option<&'a str>,
+    /// `vpcEndpointId`.
+    pub vpc_endpoint_id: Option<&'a str>,
+    /// The first ARN among `resources`.
+    pub resource_arn: Option<&'a str>,
+    /// `sessionCredentialFromConsole`.
+    pub from_console: bool,
+    /// `addendum.originalEventID` is there.
+    pub is_correction: bool,
+    /// The fields of a digest file are there.
+    pub is_digest: bool,
+    /// `insightDetails` is there.
+    pub has_insight: bool,
+    /// `userIdentity`.
+    pub identity: Identity<'a>,
+    /// `additionalEventData.SignatureVersion`.
+    pub signature: Reported<SignatureVersion>,
+    /// `additionalEventData.AuthenticationMethod` is `QueryString`.
+    pub is_presigned: bool,
+    /// `tlsDetails.tlsVersion`.
+    pub tls: Reported<TlsVersion>,
+}
+
+/// The fields of `userIdentity` that are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Identity<'a> {
+    /// `type`.
+    pub kind: Option<&'a str>,
+    /// `principalId`.
+    pub principal_id: Option<&'a str>,
+    /// `arn`.
+    pub arn: Option<&'a str>,
+    /// `accountId`.
+    pub account_id: Option<&'a str>,
+    /// `accessKeyId`.
+    pub access_key_id: Option<&'a str>,
+    /// `userName`.
+    pub user_name: Option<&'a str>,
+    /// `invokedBy`.
+    pub invoked_by: Option<&'a str>,
+    /// `identityProvider`.
+    pub identity_provider: Option<&'a str>,
+    /// `onBehalfOf.userId`.
+    pub on_behalf_of: Option<&'a str>,
+    /// `sessionContext.sessionIssuer.arn`.
+    pub issuer_arn: Option<&'a str>,
+}
+
+/// The place of a value when an event does not say it.
+pub const UNKNOWN: &str = "unknown";
+
+impl<'a> Event<'a> {
+    /// The account that called: of the identity, else the recipient's, else `unknown`.
+    pub fn account_id(&self) -> &'a str {
+        self.identity.account_id.or(self.recipient_account_id).unwrap_or(UNKNOWN)
+    }
+
+    /// Whether an AWS service made the call on its own or on someone's behalf.
+    pub fn is_made_by_service(&self) -> bool {
+        self.identity.invoked_by.is_some()
+    }
+}
