@@ -1,0 +1,269 @@
+//! The task that owns one shard: reads its batches in order, counts, commits.
+//!
+//! A commit is due an interval after the last one (at once, if nothing was counted for so long), when what is
+//! pending grows large, and at the shard's end. A commit that fails is repeated until it succeeds or the process
+//! is told to stop; reading waits meanwhile.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_stream::StreamExt;
+use tokio_util::sync::CancellationToken;
+
+use super::{Counter, Settings, ShardView};
+use crate::Clock;
+use crate::decode::Decoder;
+use crate::metrics::{Metrics, Observations};
+use crate::source::{Advance, Batch, Batches, FileProgress, Payload};
+use crate::state::{Commit, EmbeddedState, IDS_PER_PART, ShardHeader, StateError, StoredBytes};
+use crate::state::{embedded::Change, encode_delta, encode_snapshot};
+use crate::window::{HOUR_S, MINUTE_S, PieceReader, bucket};
+
+/// Decoding gives way to other tasks after this many bytes.
+const SLICE_BYTES: usize = 1 << 20;
+/// Between two tries of a commit that fails.
+const RETRY: Duration = Duration::from_secs(1);
+/// That a shard is complete up to now is worth a commit of its own only so often.
+const IDLE_COMMIT: Duration = Duration::from_secs(30);
+
+/// How a shard's task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The shard was read to its end.
+    Finished,
+    /// There is nothing more to read, or the process stops.
+    Stopped,
+}
+
+/// A shard's task.
+pub struct Worker {
+    pub view: Arc<ShardView>,
+    pub state: Arc<EmbeddedState>,
+    pub counter: Counter,
+    pub decoder: Decoder,
+    pub settings: watch::Receiver<Arc<Settings>>,
+    pub metrics: Arc<Metrics>,
+    pub clock: Clock,
+    pub stored: StoredBytes,
+    pub shutdown: CancellationToken,
+    /// The header as the next commit will write it.
+    pub header: ShardHeader,
+    /// Records were lost before the first batch: the shard stood still for longer than the stream keeps them.
+    pub stood_still: bool,
+    /// How far files were read since the last commit.
+    pub files: BTreeMap<String, FileProgress>,
+    pub unsaved: Unsaved,
+    pub processing: Observations,
+}
+
+/// What the next commit would be for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unsaved {
+    /// Nothing changed.
+    #[default]
+    Nothing,
+    /// Only how far the shard is complete.
+    Completeness,
+    /// The position moved, or something was counted.
+    Position,
+}
+
+impl Worker {
+    /// Reads `batches` to their end.
+    ///
+    /// # Errors
+    /// The state could not be written until the process was told to stop.
+    pub async fn run(mut self, mut batches: Batches) -> Result<End, StateError> {
+        self.view.write(|committed| committed.is_read = true);
+        let mut committed_at: Option<Instant> = None;
+        loop {
+            let due = committed_at.map_or_else(Instant::now, |at| at + self.commit_after());
+            let batch = match self.unsaved {
+                Unsaved::Nothing => batches.next().await,
+                _ => tokio::select! {
+                    biased;
+                    () = sleep_until(due) => {
+                        self.commit().await?;
+                        committed_at = Some(Instant::now());
+                        continue;
+                    }
+                    batch = batches.next() => batch,
+                },
+            };
+            let Some(batch) = batch else { break };
+            let is_end = batch.end;
+            self.count(batch).await;
+            if is_end || self.pending_bytes() > self.settings.borrow().commit_bytes {
+                self.commit().await?;
+                committed_at = Some(Instant::now());
+            }
+            if is_end {
+                self.view.write(|committed| committed.is_read = false);
+                return Ok(End::Finished);
+            }
+        }
+        if self.unsaved != Unsaved::Nothing {
+            self.commit().await?;
+        }
+        self.view.write(|committed| committed.is_read = false);
+        Ok(End::Stopped)
+    }
+
+    fn commit_after(&self) -> Duration {
+        match self.unsaved {
+            Unsaved::Completeness => IDLE_COMMIT,
+            _ => Duration::from_millis(self.settings.borrow().commit_interval_ms),
+        }
+    }
+
+    fn pending_bytes(&self) -> usize {
+        self.counter.pending.delta.bytes() + self.counter.duplicates.uncommitted() * 16
+    }
+
+    async fn count(&mut self, batch: Batch) {
+        let (began_ms, began) = ((self.clock)(), Instant::now());
+        self.take_up_settings();
+        let mut slice_bytes = 0;
+        for record in &batch.records {
+            self.counter.begin_record(record.arrival_ms, began_ms);
+            self.decoder.decode(&record.payload, &mut self.counter);
+            slice_bytes += payload_bytes(&record.payload);
+            if slice_bytes > SLICE_BYTES {
+                slice_bytes = 0;
+                tokio::task::yield_now().await;
+            }
+        }
+        self.processing.observe_ms(began.elapsed().as_millis() as u64);
+        self.view.set_behind_ms(batch.behind_ms);
+        self.note(batch, began_ms);
+    }
+
+    fn take_up_settings(&mut self) {
+        if self.settings.has_changed().unwrap_or(false) {
+            let settings = Arc::clone(&self.settings.borrow_and_update());
+            self.decoder.set_limits(settings.decode);
+            self.counter.set_settings(settings);
+        }
+    }
+
+    /// Notes what the next commit will say of the position.
+    fn note(&mut self, batch: Batch, now_ms: u64) {
+        let first_arrival_ms = batch.records.first().map_or(batch.complete_until_ms, |record| record.arrival_ms);
+        self.header.extend_stretch(first_arrival_ms.min(now_ms), batch.complete_until_ms, batch.gap || self.stood_still);
+        self.stood_still = false;
+        self.unsaved = self.unsaved.max(Unsaved::Completeness);
+        if batch.advance.is_some() || !batch.records.is_empty() {
+            self.unsaved = Unsaved::Position;
+        }
+        match batch.advance {
+            Some(Advance::To(position)) => self.header.position = position,
+            Some(Advance::Files(files)) => self.files.extend(files),
+            None => {}
+        }
+    }
+
+    /// Makes everything so far durable, then shows it.
+    async fn commit(&mut self) -> Result<(), StateError> {
+        let now_ms = (self.clock)();
+        let counter = &mut self.counter;
+        let is_newer = counter.newest_s > self.header.newest_s;
+        self.header.newest_s = counter.newest_s;
+        if is_newer {
+            self.header.newest_committed_ms = now_ms;
+        }
+        self.header.committed_ms = now_ms;
+        self.header.broken_document = self.decoder.broken_document();
+        self.header.totals.add(&counter.pending.totals);
+        let ids = counter.duplicates.take_uncommitted();
+        let is_empty = counter.pending.delta.is_empty() && ids.ids.is_empty();
+        let piece = if is_empty { Vec::new() } else { encode_delta(counter.pending.delta.piece(), ids) };
+        failpoint("commit_before");
+        self.stored.since += self.write(piece).await?;
+        failpoint("commit_after");
+        self.show(now_ms);
+        self.unsaved = Unsaved::Nothing;
+        self.files.clear();
+        if self.stored.wants_snapshot() {
+            self.snapshot().await;
+        }
+        Ok(())
+    }
+
+    async fn write(&self, piece: Vec<u8>) -> Result<usize, StateError> {
+        loop {
+            let commit = Commit {
+                shard: self.view.shard().clone(),
+                header: self.header.clone(),
+                piece: piece.clone(),
+                files: self.files.iter().map(|(file, progress)| (file.clone(), progress.clone())).collect(),
+            };
+            let error = match self.state.write(Change::Commit(commit)).await {
+                Ok(bytes) => {
+                    self.metrics.commits.with_label_values(&["committed"]).inc();
+                    return Ok(bytes);
+                }
+                Err(error) => error,
+            };
+            self.metrics.commits.with_label_values(&["failed"]).inc();
+            tracing::error!(shard = %self.view.shard(), %error, "commit failed, reading waits");
+            if self.shutdown.is_cancelled() {
+                return Err(error);
+            }
+            // Either way it is tried again: a last time if the process stops.
+            timeout(RETRY, self.shutdown.cancelled()).await.ok();
+        }
+    }
+
+    /// Moves the view and the metrics on to what is now durable.
+    fn show(&mut self, now_ms: u64) {
+        let pending = &mut self.counter.pending;
+        let (header, callers) = (&self.header, self.settings.borrow().callers);
+        let overflowed = self.view.write(|committed| {
+            committed.header = header.clone();
+            if let Some(newest_s) = header.newest_s {
+                committed.windows.advance(bucket(newest_s, MINUTE_S), bucket(newest_s, HOUR_S));
+            }
+            PieceReader::default().merge(&pending.delta.piece(), &mut committed.windows, callers)
+        });
+        if overflowed > 0 {
+            self.metrics.limit_hits.with_label_values(&["callers"]).inc_by(overflowed);
+        }
+        pending.count_into(&self.metrics, self.view.kind(), now_ms);
+        self.metrics.processing.add(&mut self.processing, now_ms);
+        self.metrics.duplicates_evicted.inc_by(self.counter.duplicates.take_evicted());
+    }
+
+    /// Replaces the pieces by what they add up to. Failing costs nothing but room.
+    async fn snapshot(&mut self) {
+        let view = Arc::clone(&self.view);
+        let ids: Vec<_> = self.counter.duplicates.pieces(IDS_PER_PART).collect();
+        let change = Change::Snapshot(
+            self.view.shard().clone(),
+            Box::new(move |write| {
+                view.read(|committed| encode_snapshot(&committed.windows, ids.into_iter(), write));
+            }),
+        );
+        match self.state.write(change).await {
+            Ok(bytes) => self.stored = StoredBytes { snapshot: bytes, since: 0 },
+            Err(error) => {
+                tracing::error!(shard = %self.view.shard(), %error, "snapshot failed, the state's file grows");
+                self.stored.snapshot = self.stored.since;
+            }
+        }
+    }
+}
+
+fn payload_bytes(payload: &Payload) -> usize {
+    match payload {
+        Payload::Bytes(bytes) => bytes.len(),
+        Payload::Units(units) => units.text.len(),
+    }
+}
+
+/// A place where tests end the process as `kill -9` would. Nothing in a build without the feature `failpoints`.
+fn failpoint(name: &str) {
+    fail::fail_point!(name, |_| std::process::abort());
+}
