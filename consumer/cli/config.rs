@@ -1,0 +1,44 @@
+//! `trailmeter config check|show`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::Failure;
+use super::run::config_path;
+use crate::config::Config;
+
+#[derive(Args)]
+pub struct ConfigArguments {
+    #[command(subcommand)]
+    command: ConfigCommand,
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Names every problem of a config; exits with 2 if there is one
+    Check(FileArguments),
+    /// Prints the whole config in force, defaults included
+    Show(FileArguments),
+}
+
+#[derive(Args)]
+struct FileArguments {
+    /// The config [default: trailmeter.yaml here, else /etc/trailmeter/trailmeter.yaml]
+    #[arg(long, env = "TRAILMETER_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The same, without the option
+    #[arg(value_name = "FILE", conflicts_with = "config")]
+    file: Option<PathBuf>,
+}
+
+pub fn run(arguments: ConfigArguments) -> Result<(), Failure> {
+    let (ConfigCommand::Check(file) | ConfigCommand::Show(file)) = &arguments.command;
+    let path = config_path(file.file.as_deref().or(file.config.as_deref()))?;
+    let config = Config::load(&path).map_err(|problems| Failure::Usage(problems.to_string()))?;
+    match arguments.command {
+        ConfigCommand::Check(_) => println!("{}: fine", path.display()),
+        ConfigCommand::Show(_) => print!("{}", serde_yaml_ng::to_string(&config.raw)?),
+    }
+    Ok(())
+}

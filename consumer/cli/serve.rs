@@ -1,0 +1,252 @@
+//! The service: builds everything from a config, runs until told to stop, drains.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{Failure, log};
+use crate::config::{Config, SourceConfig, WebConfig};
+use crate::metrics::Metrics;
+use crate::pipeline::{DeadLetter, Pipeline, Readiness, Settings, Views};
+use crate::source::Source;
+use crate::source::files::FilesSource;
+use crate::source::generator::GeneratorSource;
+use crate::source::kinesis::KinesisSource;
+use crate::state::{EmbeddedState, StateError};
+use crate::web::{self, Bounds, ReloadRequest, Status, Web};
+use crate::{Clock, system_clock};
+
+/// A client slower than this is let go.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What to do when the address is in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// Say so and end.
+    Exactly,
+    /// Take a free port.
+    OrElsewhere,
+}
+
+/// Reads the config again.
+pub type Reload = Box<dyn Fn() -> Result<Config, String> + Send>;
+
+/// Runs the service until SIGTERM or SIGINT. `listening` is told the address once it is served.
+pub async fn serve(
+    config: Config,
+    listen: Listen,
+    reload: Reload,
+    listening: impl FnOnce(SocketAddr),
+) -> Result<(), Failure> {
+    let clock = system_clock();
+    let shutdown = CancellationToken::new();
+    let metrics = Arc::new(Metrics::new()?);
+    metrics.reloaded(true, clock());
+    let listener = bind(config.web.listen, listen).await?;
+    let address = listener.local_addr()?;
+    warn_if_open(address);
+    let state = open_state(config.state_path.clone(), &clock)?;
+    let sources = sources(&config, &clock).await?;
+    let (settings_sender, settings) = watch::channel(Arc::new(config.settings.clone()));
+    let (status_sender, status) = watch::channel(Arc::new(status_of(&config)));
+    let (reload_sender, reload_requests) = mpsc::channel(16);
+    let pipeline = Arc::new(Pipeline {
+        state: Arc::new(state),
+        views: Arc::new(Views::default()),
+        readiness: Arc::new(Readiness::default()),
+        metrics: Arc::clone(&metrics),
+        settings: settings.clone(),
+        dead_letter: Some(Arc::new(dead_letter(&config)?)),
+        clock: Arc::clone(&clock),
+        shutdown: shutdown.clone(),
+    });
+    let web = Arc::new(Web {
+        views: Arc::clone(&pipeline.views),
+        readiness: Arc::clone(&pipeline.readiness),
+        metrics: Arc::clone(&metrics),
+        settings,
+        clock: Arc::clone(&clock),
+        status,
+        reload: Some(reload_sender),
+    });
+    let web_shutdown = CancellationToken::new();
+    let served = tokio::spawn(web::serve(listener, web, bounds(&config.web), web_shutdown.clone()));
+    let grace = config.grace;
+    let reloader = Reloader { config, reload, settings: settings_sender, status: status_sender, metrics, clock };
+    tokio::spawn(reloader.run(reload_requests));
+    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
+    listening(address);
+    let result = until_stopped(&pipeline, sources, &shutdown, grace).await;
+    web_shutdown.cancel();
+    served.await.context("the web server panicked")??;
+    result
+}
+
+/// Runs the pipeline. Once its sources have ended, what was counted is served until the process is told to stop.
+async fn until_stopped(
+    pipeline: &Arc<Pipeline>,
+    sources: Vec<Arc<dyn Source>>,
+    shutdown: &CancellationToken,
+    grace: Duration,
+) -> Result<(), Failure> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut running = tokio::spawn(Arc::clone(pipeline).run(sources));
+    let ended = tokio::select! {
+        ended = &mut running => Some(ended),
+        () = either(&mut terminate, &mut interrupt) => None,
+    };
+    match ended {
+        Some(ended) => {
+            ended.context("the pipeline panicked")??;
+            tracing::info!("all sources have ended; what was counted is served");
+            either(&mut terminate, &mut interrupt).await;
+            pipeline.readiness.stop();
+            Ok(())
+        }
+        None => {
+            pipeline.readiness.stop();
+            shutdown.cancel();
+            tracing::info!("stopping: what was read is committed");
+            tokio::select! {
+                ended = running => Ok(ended.context("the pipeline panicked")??),
+                () = tokio::time::sleep(grace) => {
+                    let why = "not everything was committed within shutdown.grace; it is read again at the next start";
+                    Err(Failure::Runtime(anyhow::anyhow!(why)))
+                }
+                () = either(&mut terminate, &mut interrupt) => {
+                    Err(Failure::Runtime(anyhow::anyhow!("stopped at once by a second signal")))
+                }
+            }
+        }
+    }
+}
+
+async fn either(one: &mut Signal, other: &mut Signal) {
+    tokio::select! {
+        _ = one.recv() => {}
+        _ = other.recv() => {}
+    }
+}
+
+async fn bind(address: SocketAddr, listen: Listen) -> Result<TcpListener, Failure> {
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(listener),
+        Err(error) if listen == Listen::OrElsewhere && error.kind() == std::io::ErrorKind::AddrInUse => {
+            Ok(TcpListener::bind(SocketAddr::new(address.ip(), 0)).await?)
+        }
+        Err(error) => {
+            let why = format!("can't listen on {address} ({error}): set `web.listen` or --listen to a free address");
+            Err(Failure::Runtime(anyhow::anyhow!(why)))
+        }
+    }
+}
+
+fn warn_if_open(address: SocketAddr) {
+    if !address.ip().is_loopback() {
+        tracing::warn!(%address, "page and API are open to everyone who reaches this address: they name principals and keys");
+    }
+}
+
+fn open_state(path: PathBuf, clock: &Clock) -> Result<EmbeddedState, Failure> {
+    EmbeddedState::open(&path, clock()).map_err(|error| match error {
+        StateError::InUse { .. } | StateError::Newer { .. } => Failure::Usage(error.to_string()),
+        error => Failure::Runtime(error.into()),
+    })
+}
+
+fn dead_letter(config: &Config) -> Result<DeadLetter, Failure> {
+    let file = config.dead_letter.as_ref().map(|(path, max_bytes)| (path.as_path(), *max_bytes));
+    DeadLetter::open(file).map_err(|error| {
+        let path = config.dead_letter.as_ref().map(|(path, _)| path.display().to_string()).unwrap_or_default();
+        Failure::Usage(format!("dead_letter.path: {path} can't be written: {error}"))
+    })
+}
+
+async fn sources(config: &Config, clock: &Clock) -> Result<Vec<Arc<dyn Source>>, Failure> {
+    let inflight = Arc::new(Semaphore::new((config.inflight_bytes / 1024) as usize));
+    let mut sources: Vec<Arc<dyn Source>> = Vec::new();
+    for (at, source) in config.sources.iter().enumerate() {
+        let (inflight, clock) = (Arc::clone(&inflight), Arc::clone(clock));
+        sources.push(match source {
+            SourceConfig::Kinesis(options) => {
+                let random = Arc::new(rand::random::<f64>);
+                let source = KinesisSource::connect(options.clone(), inflight, clock, random).await;
+                Arc::new(source.map_err(|error| Failure::Usage(format!("sources[{at}].kinesis: {error}")))?)
+            }
+            SourceConfig::Files(options) => {
+                crate::source::files::list(&options.paths)
+                    .map_err(|error| Failure::Usage(format!("sources[{at}].files.paths: {error}")))?;
+                Arc::new(FilesSource::new(options.clone(), inflight, clock))
+            }
+            SourceConfig::Generator(options) => Arc::new(GeneratorSource::new(options.clone(), clock)),
+        });
+    }
+    Ok(sources)
+}
+
+fn bounds(web: &WebConfig) -> Bounds {
+    Bounds { max_connections: web.max_connections, max_body: web.max_body, timeout: CLIENT_TIMEOUT }
+}
+
+fn status_of(config: &Config) -> Status {
+    // The config holds plain data only: it has no way to fail.
+    let raw = serde_json::to_value(&config.raw).unwrap_or_default();
+    Status { config: raw, reload_enabled: config.web.enable_reload }
+}
+
+/// Reads the config again, at SIGHUP and when the API asks.
+struct Reloader {
+    config: Config,
+    reload: Reload,
+    settings: watch::Sender<Arc<Settings>>,
+    status: watch::Sender<Arc<Status>>,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+}
+
+impl Reloader {
+    async fn run(mut self, mut requests: mpsc::Receiver<ReloadRequest>) {
+        let mut hangup = match signal(SignalKind::hangup()) {
+            Ok(hangup) => hangup,
+            Err(error) => return tracing::error!(%error, "SIGHUP can't be heeded"),
+        };
+        loop {
+            let answer: Option<oneshot::Sender<Result<(), String>>> = tokio::select! {
+                _ = hangup.recv() => None,
+                Some(request) = requests.recv() => Some(request),
+            };
+            let result = self.read_again();
+            self.metrics.reloaded(result.is_ok(), (self.clock)());
+            match &result {
+                Ok(()) => tracing::info!("the config was read again and is in force"),
+                Err(why) => tracing::error!(%why, "the config was read again and refused: the old one stays in force"),
+            }
+            if let Some(answer) = answer {
+                // Whoever asked may be gone.
+                answer.send(result).ok();
+            }
+        }
+    }
+
+    /// All that can fail comes before anything is changed.
+    fn read_again(&mut self) -> Result<(), String> {
+        let config = (self.reload)()?;
+        let fixed = self.config.needs_restart(&config);
+        if !fixed.is_empty() {
+            let verb = if fixed.len() == 1 { "changed and needs" } else { "changed and need" };
+            return Err(format!("{} {verb} a restart: nothing was changed", fixed.join(", ")));
+        }
+        self.settings.send_replace(Arc::new(config.settings.clone()));
+        self.status.send_replace(Arc::new(status_of(&config)));
+        log::set_level(config.raw.log.level);
+        self.config = config;
+        Ok(())
+    }
+}

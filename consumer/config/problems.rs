@@ -1,0 +1,110 @@
+//! What is wrong with a config, all at once.
+
+use std::fmt;
+
+/// The problems of one config, each with its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problems {
+    name: String,
+    found: Vec<(String, String)>,
+}
+
+impl Problems {
+    /// None yet, of the config called `name`.
+    pub fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), found: Vec::new() }
+    }
+
+    /// A single problem.
+    pub fn one(name: &str, key: &str, message: impl Into<String>) -> Self {
+        let mut problems = Self::new(name);
+        problems.add(key, message);
+        problems
+    }
+
+    /// Adds a problem of `key`.
+    pub fn add(&mut self, key: &str, message: impl Into<String>) {
+        self.found.push((key.to_owned(), message.into()));
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.found.len()
+    }
+
+    /// `value`, if there is no problem.
+    ///
+    /// # Errors
+    /// The problems.
+    pub fn none_or<T>(self, value: T) -> Result<T, Self> {
+        if self.found.is_empty() { Ok(value) } else { Err(self) }
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, (key, message)) in self.found.iter().enumerate() {
+            if at > 0 {
+                writeln!(f)?;
+            }
+            let separator = if key.is_empty() { "" } else { ": " };
+            write!(f, "{}: {key}{separator}{message}", self.name)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// Keys that a reader of the docs may write and this version does not have, with what to do.
+const ELSEWHERE: [(&str, &str); 5] = [
+    ("windows", "the windows are fixed: 5m, 1h and 24h"),
+    ("callers", "this version has no first-seen memory yet"),
+    ("rules", "this version runs no rules yet"),
+    ("alerts", "this version sends no alerts yet"),
+    ("sinks", "this version sends nothing out yet"),
+];
+
+/// The problem that reading a file ended with.
+pub fn of_reading(name: &str, error: &serde_path_to_error::Error<serde_yaml_ng::Error>) -> Problems {
+    let path = error.path().to_string();
+    let key = if path == "." { "" } else { path.as_str() };
+    let text = error.inner().to_string();
+    // The reader puts the path before its message, too.
+    let text = text.strip_prefix(&format!("{key}: ")).unwrap_or(&text);
+    let mut message = text.to_owned();
+    if let Some(unknown) = quoted_after(text, "unknown field `") {
+        if let Some((_, hint)) = ELSEWHERE.iter().find(|(key, _)| *key == unknown) {
+            message = format!("{message} ({hint})");
+        } else if let Some(near) = nearest(unknown, text) {
+            message = format!("{message}: did you mean `{near}`?");
+        }
+    }
+    Problems::one(name, key, message)
+}
+
+fn quoted_after<'a>(text: &'a str, before: &str) -> Option<&'a str> {
+    text.split_once(before)?.1.split('`').next()
+}
+
+/// The expected name that is most like `unknown`, if any is.
+fn nearest<'a>(unknown: &str, message: &'a str) -> Option<&'a str> {
+    let expected = message.split_once("expected")?.1.split('`').skip(1).step_by(2);
+    let distances = expected.map(|name| (distance(unknown, name), name));
+    distances.min().filter(|(distance, name)| *distance <= name.len().div_ceil(3)).map(|(_, name)| name)
+}
+
+/// Levenshtein's distance.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, l) in left.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, r) in right.iter().enumerate() {
+            let substituted = diagonal + usize::from(l != *r);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[right.len()]
+}
