@@ -1,0 +1,597 @@
+#!/usr/bin/env python3
+"""Small cases whose answers were worked out by hand, for count.py and transform.py: `python3 tests/oracle/test_count.py`."""
+
+import gzip
+import io
+import json
+import os
+import pathlib
+import sys
+import tempfile
+import unittest
+from contextlib import redirect_stdout
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+sys.dont_write_bytecode = True
+
+import count  # noqa: E402
+import transform  # noqa: E402
+
+CORPUS = pathlib.Path(os.environ.get("TRAILMETER_CORPUS") or HERE.parents[1] / "../shared/corpus")
+NOW = count.parse_time("2024-03-10T12:30:00Z")
+ARN = "arn:aws:iam::111122223333:user/u"
+
+
+def event(**changes):
+    """A sound call; `__` in a name stands for a dot, ... takes the field away."""
+    base = {"eventVersion": "1.08", "userIdentity": {"type": "IAMUser", "arn": ARN, "accountId": "111122223333"},
+            "eventTime": "2024-03-10T12:00:00Z", "eventSource": "s3.amazonaws.com", "eventName": "ListBuckets",
+            "eventType": "AwsApiCall", "eventCategory": "Management", "recipientAccountId": "111122223333"}
+    return transform.setting(**changes)(base)[0]
+
+
+def counted(*events, **options):
+    options.setdefault("now", NOW)
+    result = count.Count(**options)
+    for one in events:
+        result.add(one)
+    return result
+
+
+def read(data, **options):
+    options.setdefault("now", NOW)
+    result = count.Count(**options)
+    result.add_bytes(data if isinstance(data, bytes) else data.encode())
+    return result
+
+
+def verdict(one, **options):
+    """What one event is: a reason, or "call"."""
+    options.setdefault("now", NOW)
+    return count.Count(**options).add(one)
+
+
+def adds_up(totals):
+    return totals["events"] == (totals["calls"] + sum(totals["not_calls"].values()) + sum(totals["dropped"].values())
+                                + sum(totals["rejected"].values()))
+
+
+def principal(who, **more):
+    return count.principal({"userIdentity": who, **more})
+
+
+class Times(unittest.TestCase):
+    def test_good(self):
+        for string, seconds in (("1970-01-01T00:00:00Z", 0), ("2023-07-10T11:42:18Z", 1688989338), ("2000-02-29T00:00:00Z", 951782400), ("2024-02-29T00:00:00Z", 1709164800),
+                                ("1969-12-31T23:59:59Z", -1), ("2023-07-10T11:42:18.5Z", 1688989338.5), ("2023-07-10T11:42:18.000Z", 1688989338),
+                                ("2016-12-31T23:59:60Z", 1483228799), ("2023-07-10T23:59:60Z", 1689033599)):
+            self.assertEqual(count.parse_time(string), seconds, string)
+
+    def test_bad(self):
+        for string in ("2023-07-10t11:42:18Z", "2023-07-10T11:42:18z", "2023-07-10T11:42:18+00:00", "2023-07-10T11:42:18", "2023-07-10 11:42:18Z",
+                       "2023-07-10T11:42:18Z\n", " 2023-07-10T11:42:18Z", "2023-02-29T00:00:00Z", "1900-02-29T00:00:00Z", "2023-04-31T00:00:00Z",
+                       "2023-13-01T00:00:00Z", "2023-01-00T00:00:00Z", "2023-07-10T24:00:00Z", "2023-07-10T11:60:00Z", "2023-07-10T11:42:60Z",
+                       "2023-07-10T23:58:60Z", "2023-12-31T23:59:61Z", "2023-07-10T11:42:18.Z", "2023-7-10T11:42:18Z", "２０２３-07-10T11:42:18Z", ""):
+            self.assertIsNone(count.parse_time(string), string)
+
+    def test_written_to_the_second(self):
+        self.assertEqual(count.format_time(1688989338.9), "2023-07-10T11:42:18Z")
+        self.assertEqual(count.format_time(-1), "1969-12-31T23:59:59Z")
+        self.assertEqual(count.format_time(951782400), "2000-02-29T00:00:00Z")
+
+
+class Principals(unittest.TestCase):
+    def test_user_and_role(self):
+        self.assertEqual(principal({"type": "IAMUser", "arn": ARN, "userName": "u"}), ARN)
+        self.assertEqual(principal({"type": "IAMUser", "userName": "u", "principalId": "AIDA"}), "u")
+        self.assertEqual(principal({"type": "Role", "arn": "arn:aws:iam::1:role/r"}), "arn:aws:iam::1:role/r")
+
+    def test_assumed_role(self):
+        arn = "arn:aws-cn:sts::111122223333:assumed-role/r/i-0abc"
+        issuer = "arn:aws-cn:iam::111122223333:role/path/r"
+        self.assertEqual(principal({"type": "AssumedRole", "arn": arn, "sessionContext": {"sessionIssuer": {"arn": issuer}}}), issuer)
+        for context in ({}, {"sessionIssuer": {}}, {"sessionIssuer": {"arn": ""}}, {"sessionIssuer": {"arn": 7}}, [], "x"):
+            self.assertEqual(principal({"type": "AssumedRole", "arn": arn, "sessionContext": context}), "arn:aws-cn:iam::111122223333:role/r")
+        self.assertEqual(principal({"type": "AssumedRole", "arn": "arn:aws:sts::1:federated-user/f"}), "arn:aws:sts::1:federated-user/f")
+        self.assertEqual(principal({"type": "AssumedRole", "principalId": "AROA:s"}), "AROA:s")
+
+    def test_root(self):
+        self.assertEqual(principal({"type": "Root", "arn": "arn:aws-us-gov:iam::1:root", "accountId": "1"}), "arn:aws-us-gov:iam::1:root")
+        self.assertEqual(principal({"type": "Root", "accountId": "1", "userName": "alias"}), "arn:aws:iam::1:root")
+        self.assertEqual(principal({"type": "Root"}, recipientAccountId="2"), "arn:aws:iam::2:root")
+        self.assertEqual(principal({"type": "Root", "accountId": "1"}, resources=[{"ARN": "arn:aws-cn:s3:::b"}]), "arn:aws-cn:iam::1:root")
+
+    def test_federated(self):
+        who = {"type": "FederatedUser", "arn": "arn:aws:sts::1:federated-user/f"}
+        self.assertEqual(principal(who), "arn:aws:sts::1:federated-user/f")
+        self.assertEqual(principal(who | {"sessionContext": {"sessionIssuer": {"arn": ARN}}}), ARN)
+
+    def test_service(self):
+        self.assertEqual(principal({"type": "AWSService", "invokedBy": "config.amazonaws.com"}), "config.amazonaws.com")
+        self.assertEqual(principal({"type": "AWSService"}), "unknown")
+
+    def test_account(self):
+        self.assertEqual(principal({"type": "AWSAccount", "principalId": "AROAX:s:t", "accountId": "3"}), "AROAX")
+        self.assertEqual(principal({"type": "AWSAccount", "principalId": "AIDAX"}), "AIDAX")
+        for who in ({}, {"principalId": ""}, {"principalId": ":x"}, {"principalId": 7}):
+            self.assertEqual(principal({"type": "AWSAccount", "accountId": "3"} | who), "account:3", who)
+        self.assertEqual(principal({"type": "AWSAccount"}, recipientAccountId="4"), "account:4")
+        for name in ("anonymous", "ANONYMOUS_PRINCIPAL"):
+            self.assertEqual(principal({"type": "AWSAccount", "accountId": name, "principalId": "AIDAX", "arn": ARN}), "anonymous")
+
+    def test_web_and_saml(self):
+        for kind in ("WebIdentityUser", "SAMLUser"):
+            self.assertEqual(principal({"type": kind, "identityProvider": "p", "userName": "jo", "principalId": "x"}), "p/jo")
+            self.assertEqual(principal({"type": kind, "identityProvider": "p", "principalId": "x"}), "x")
+            self.assertEqual(principal({"type": kind, "userName": "jo", "principalId": "x"}), "x")
+            self.assertEqual(principal({"type": kind, "userName": "jo"}), "jo")
+
+    def test_identity_center(self):
+        self.assertEqual(principal({"type": "IdentityCenterUser", "onBehalfOf": {"userId": "9-8"}, "principalId": "x"}), "identitycenter:9-8")
+        self.assertEqual(principal({"type": "IdentityCenterUser", "onBehalfOf": {"userId": ""}, "principalId": "x"}), "x")
+
+    def test_the_rest(self):
+        every = {"arn": ARN, "userName": "n", "principalId": "p", "invokedBy": "i"}
+        for kind in ("Directory", "Unknown", "New", "iamuser", "", 7, None):
+            who = {"type": kind, **every}
+            for field, answer in (("arn", ARN), ("userName", "n"), ("principalId", "p"), ("invokedBy", "i")):
+                self.assertEqual(principal(who), answer, kind)
+                del who[field]
+            self.assertEqual(principal(who), "unknown", kind)
+        for value in (None, "root", [], 7):
+            self.assertEqual(principal(value), "unknown")
+
+    def test_hidden_is_missing(self):
+        hidden = "HIDDEN_DUE_TO_SECURITY_REASONS"
+        self.assertEqual(principal({"type": "IAMUser", "arn": hidden, "userName": hidden, "principalId": "p"}), "p")
+        self.assertEqual(count.account_id({"userIdentity": {"accountId": hidden}, "recipientAccountId": "2"}), "2")
+
+    def test_account_id(self):
+        self.assertEqual(count.account_id({"userIdentity": {"accountId": "1"}, "recipientAccountId": "2"}), "1")
+        self.assertEqual(count.account_id({"userIdentity": {"accountId": 1}, "recipientAccountId": "2"}), "2")
+        self.assertEqual(count.account_id({"userIdentity": {"accountId": ""}, "recipientAccountId": 2}), "unknown")
+
+
+class Signatures(unittest.TestCase):
+    def test_spellings(self):
+        for raw, version in (("SigV2", "SigV2"), ("sigv2", "SigV2"), ("2", "SigV2"), ("SigV4", "SigV4"), ("SIGV4", "SigV4"), ("4", "SigV4"),
+                             ("SigV4A", "SigV4A"), ("sigv4a", "SigV4A"), ("SigV3", "unknown"), ("V2", "unknown"), (4, "unknown"), ("", "unknown")):
+            self.assertEqual(count.signature(event(additionalEventData__SignatureVersion=raw))[0], version, raw)
+
+    def test_additional_data_as_text(self):
+        for raw, answer in (('{"SignatureVersion":"SigV2"}', ("SigV2", None)), (' {"SignatureVersion":"4"}\n', ("SigV4", None)),
+                            ('["SigV2"]', ("unknown", "not_reported")), ('{"SignatureVersion":', ("unknown", "not_reported")),
+                            ('{"SignatureVersion":"x"}', ("unknown", "other")), ('{"SignatureVersion":"SigV2"} x', ("unknown", "not_reported"))):
+            self.assertEqual(count.signature(event(additionalEventData=raw)), answer, raw)
+
+    def test_tls_spellings(self):
+        for raw, version in (("TLSv1", "TLSv1"), ("TLSv1.0", "TLSv1"), ("tlsv1.1", "TLSv1.1"), ("TLSV1.2", "TLSv1.2"), ("TLSv1.3", "TLSv1.3"),
+                             ("TLSv9", "unknown"), ("SSLv3", "unknown"), ("1.2", "unknown"), (1.2, "unknown")):
+            self.assertEqual(count.tls(event(tlsDetails__tlsVersion=raw))[0], version, raw)
+        self.assertEqual(count.tls(event(tlsDetails="TLSv1")), ("unknown", "not_reported"))
+
+    def test_why_unknown_the_first_that_applies(self):
+        odd = dict(additionalEventData__SignatureVersion="x")
+        self.assertEqual(count.signature(event())[1], "not_reported")
+        self.assertEqual(count.signature(event(**odd))[1], "other")
+        for raw in ("", "HIDDEN_DUE_TO_SECURITY_REASONS", 2, None, ["x"]):
+            self.assertEqual(count.signature(event(additionalEventData__SignatureVersion=raw))[1], "not_reported", raw)
+        for value in (True, "true"):
+            self.assertEqual(count.signature(event(sessionCredentialFromConsole=value, **odd))[1], "console")
+        for value in (False, "false", "True", 1, None, ""):
+            self.assertEqual(count.signature(event(sessionCredentialFromConsole=value, **odd))[1], "other", value)
+        console = dict(sessionCredentialFromConsole="true", **odd)
+        self.assertEqual(count.signature(event(userIdentity__invokedBy="s3.amazonaws.com", **console))[1], "service")
+        self.assertEqual(count.signature(event(eventType="AwsServiceEvent", **console))[1], "service")
+        self.assertEqual(count.signature(event(userIdentity__type="AWSService", **console))[1], "service")
+        for value in ("", "HIDDEN_DUE_TO_SECURITY_REASONS", 7, {}):
+            self.assertEqual(count.signature(event(userIdentity__invokedBy=value, **console))[1], "console", value)
+
+    def test_known_is_known_whoever_called(self):
+        self.assertEqual(count.signature(event(userIdentity__invokedBy="x", additionalEventData__SignatureVersion="2")), ("SigV2", None))
+
+    def test_coverage(self):
+        result = counted(event(additionalEventData__SignatureVersion="SigV4"), event(tlsDetails__tlsVersion="TLSv9"),
+                         event(sessionCredentialFromConsole=True, tlsDetails__tlsVersion="TLSv1.2"), event(eventTime="bad"))
+        self.assertEqual(result.coverage(), {"signature": {"known": 1, "unknown": {"console": 1, "not_reported": 1}},
+                                             "tls": {"known": 1, "unknown": {"other": 1, "not_reported": 1}}})
+
+
+class Judgement(unittest.TestCase):
+    def test_rejected(self):
+        for one, answer in (
+                (None, "not_object"), ([], "not_object"), ("x", "not_object"), (7, "not_object"), ({}, "no_time"), (event(), "call"),
+                (event(eventTime=...), "no_time"), (event(eventTime=""), "no_time"), (event(eventTime=1710072000), "no_time"),
+                (event(eventTime="HIDDEN_DUE_TO_SECURITY_REASONS"), "no_time"), (event(eventTime="x"), "bad_time"),
+                (event(eventTime="2024-03-10T12:00:00+00:00"), "bad_time"),
+                (event(eventSource=""), "no_source"), (event(eventSource=7), "no_source"), (event(eventName=...), "no_name"),
+                (event(eventTime=..., eventSource=..., eventName=...), "no_time"), (event(eventTime="x", eventSource=...), "bad_time"),
+                (event(eventTime="2025-01-01T00:00:00Z", eventSource=...), "future_time"), (event(eventSource=..., eventName=...), "no_source"),
+                (event(userIdentity=...), "call"), (event(userIdentity=[]), "call"), (event(eventType=7, eventCategory=[]), "call")):
+            self.assertEqual(verdict(one), answer, one)
+
+    def test_future_is_more_than_a_quarter_of_an_hour_off(self):
+        for at, answer in (("2024-03-10T12:45:00Z", "call"), ("2024-03-10T12:45:00.000Z", "call"),
+                           ("2024-03-10T12:45:00.001Z", "future_time"), ("2024-03-10T12:45:01Z", "future_time")):
+            self.assertEqual(verdict(event(eventTime=at)), answer, at)
+        self.assertEqual(verdict(event(eventTime="2999-01-01T00:00:00Z"), now=None), "future_time")
+        self.assertEqual(verdict(event(), now=None), "call")
+
+    def test_not_calls(self):
+        network = dict(eventCategory="NetworkActivity", eventType="AwsVpceEvent")
+        nothing = dict(eventTime=..., eventSource=..., eventName=..., userIdentity=...)
+        for one, answer in (
+                (event(eventCategory="Insight"), "insight"), (event(eventCategory=..., eventType="AwsCloudTrailInsight"), "insight"),
+                (event(eventCategory="Insight", **nothing), "insight"), (event(eventCategory="Insight", eventTime="2999-01-01T00:00:00Z"), "insight"),
+                (event(eventCategory="Aggregated", **nothing), "aggregated"), (event(eventCategory=..., eventType="AwsAggregatedEvent"), "aggregated"),
+                (event(**network), "network_activity"), (event(errorCode="AccessDenied", **network), "network_activity"),
+                (event(**network, **nothing), "network_activity"), (event(errorCode="VpceAccessDenied", **network), "call"),
+                (event(errorCode="VpceAccessDenied", **network) | {"eventTime": ""}, "no_time"), (transform.digest(None)[0], "digest"),
+                (event(eventCategory="Data"), "call"), (event(eventCategory="Management"), "call"), (event(eventCategory=...), "call")):
+            self.assertEqual(verdict(one), answer, one)
+
+    def test_duplicates(self):
+        result = count.Count(now=NOW)
+        said = [result.add(one) for one in (
+            event(eventID="a"), event(eventID="a"), event(eventID="a", eventName="Other"), event(eventID="b"),
+            event(eventID="c", eventTime="x"), event(eventID="c"), event(eventID="c", eventTime="x"), event(eventID="c"),
+            event(), event(), event(eventID=""), event(eventID=""), event(eventID=7), event(eventID=7),
+            event(eventID="i", eventCategory="Insight"), event(eventID="i", eventCategory="Insight"), event(eventID="i"),
+            {"eventCategory": "Aggregated", "eventId": "g"}, {"eventCategory": "Aggregated", "eventId": "g"},
+            {"eventCategory": "Aggregated"}, {"eventCategory": "Aggregated"}, event(eventId="n"), event(eventId="n"))]
+        self.assertEqual(said, ["call", "duplicate", "duplicate", "call", "bad_time", "call", "bad_time", "duplicate",
+                                "call", "call", "call", "call", "call", "call", "insight", "duplicate", "duplicate",
+                                "aggregated", "duplicate", "aggregated", "aggregated", "call", "call"])
+        self.assertEqual(result.totals(), {"events": 23, "calls": 11, "not_calls": {"insight": 1, "aggregated": 3},
+                                           "dropped": {"duplicate": 6}, "rejected": {"bad_time": 2}, "late": 0})
+
+    def test_duplicates_counted_when_asked(self):
+        self.assertEqual(counted(event(eventID="a"), event(eventID="a"), dedup=False).totals()["calls"], 2)
+
+    def test_corrections(self):
+        result = count.Count(now=NOW)
+        addendum = {"reason": "UPDATED_DATA", "originalEventID": "a"}
+        said = [result.add(one) for one in (
+            event(eventID="a"), event(eventID="b", addendum=addendum), event(eventID="b", addendum=addendum), event(addendum=addendum),
+            event(eventID="c", addendum=addendum, eventTime="x"), event(eventID="d", eventCategory="Insight", addendum=addendum),
+            event(addendum={"reason": "DELIVERY_DELAY"}), event(addendum={"originalEventID": ""}), event(addendum={"originalEventID": 7}),
+            event(addendum="x"))]
+        self.assertEqual(said, ["call", "correction", "duplicate", "correction", "bad_time", "correction", "call", "call", "call", "call"])
+
+    def test_shared_copies(self):
+        ours = {"accounts": ("111122223333", "444455556666")}
+        copied = event(recipientAccountId="444455556666")
+        self.assertEqual(verdict(copied, **ours), "shared_copy")
+        self.assertEqual(verdict(copied), "call")
+        self.assertEqual(verdict(event(recipientAccountId="999"), **ours), "shared_copy")
+        self.assertEqual(verdict(event(userIdentity__accountId="999"), **ours), "call")
+        self.assertEqual(verdict(event(), **ours), "call")
+        self.assertEqual(verdict(event(recipientAccountId=...), **ours), "call")
+        self.assertEqual(verdict(event(userIdentity__accountId=...), **ours), "call")
+        self.assertEqual(verdict(event(recipientAccountId="999", eventCategory="NetworkActivity"), **ours), "network_activity")
+        both = counted(event(eventID="a", sharedEventID="s"), event(eventID="b", sharedEventID="s", recipientAccountId="444455556666"), **ours)
+        self.assertEqual((both.calls, dict(both.dropped)), (1, {"shared_copy": 1}))
+
+
+class Envelopes(unittest.TestCase):
+    A, B = event(eventID="a"), event(eventID="b")
+
+    def text(self, *values):
+        return [json.dumps(value) for value in values]
+
+    def check(self, data, calls, rejected=None, records=None, **others):
+        result = read(data)
+        totals = result.totals()
+        self.assertTrue(adds_up(totals))
+        self.assertEqual((totals["calls"], totals["rejected"], dict(result.records)), (calls, rejected or {}, records or {}), data[:200])
+        for name, value in others.items():
+            self.assertEqual(totals[name], value)
+
+    def test_whole(self):
+        a, b = self.text(self.A, self.B)
+        pretty = [json.dumps(value, indent=2) for value in (self.A, self.B)]
+        for data in (f'{{"Records":[{a},{b}]}}', f' {{"x":1,"Records":[{a},{b}],"y":2}}\n', f"[{a},{b}]", f"[\n{a},\n{b}\n]\n", f"{a}\n{b}\n",
+                     f"{a}\r\n\r\n{b}", a + b, f"{a} {b}", "\n".join(pretty), "".join(pretty), json.dumps({"Records": [self.A, self.B]}, indent=1),
+                     json.dumps([self.A, self.B], indent=4), f'{{"Records":[{a}]}}\n{{"Records":[{b}]}}', f"[{a}]\n{b}", f'{{"Records":\n[{a},\n{b}\n]}}'):
+            self.check(data, 2)
+        self.check(a, 1)
+        self.check(pretty[0], 1)
+        self.check('{"Records":[]}', 0)
+        self.check("[]", 0)
+
+    def test_not_objects(self):
+        a, _ = self.text(self.A, self.B)
+        self.check(f'{{"Records":[7,{a},null,"x",[{a}]]}}', 1, {"not_object": 4})
+        self.check(f'7\n{a}\n"x"\nnull\n', 1, {"not_object": 3})
+
+    def test_eventbridge(self):
+        bridge = {"detail-type": "AWS API Call via CloudTrail", "detail": self.A, "id": "z", "time": "2024-03-10T12:00:00Z"}
+        self.check(json.dumps(bridge), 1)
+        self.check(json.dumps(bridge, indent=2), 1)
+        self.check("\n".join(self.text(bridge, bridge, bridge | {"detail": self.B})), 2, dropped={"duplicate": 1})
+        self.check(json.dumps(bridge | {"detail-type": "EC2 Instance State-change Notification"}), 0, records={"unknown_envelope": 1})
+
+    def test_cloudwatch(self):
+        logs = {"messageType": "DATA_MESSAGE", "owner": "1", "logEvents": [
+            {"id": "1", "timestamp": 1, "message": json.dumps(self.A)}, {"id": "2", "timestamp": 1, "message": "1526951139360429,server,user"},
+            {"id": "3", "timestamp": 1, "message": "7"}, {"id": "4", "timestamp": 1, "message": json.dumps(self.B) + "\n"}]}
+        probe = {"messageType": "CONTROL_MESSAGE", "logEvents": [{"id": "", "timestamp": 1, "message": "CWL CONTROL MESSAGE"}]}
+        self.check(json.dumps(logs), 2, {"not_json": 1, "not_object": 1})
+        self.check(gzip.compress(json.dumps(logs).encode()), 2, {"not_json": 1, "not_object": 1})
+        self.check(json.dumps(probe), 0, records={"control": 1})
+
+    def test_broken_records_and_arrays(self):
+        a, b = self.text(self.A, self.B)
+        for head, tail in (('{"Records":[', "]}"), ("[", "]"), ('{"x":{},\n"Records" : [\n', "]}")):
+            for end, calls in ((f"{a},{b}", 2), (f"{a},{b[:-1]}", 1), (f"{a},", 1), (f"{a},{tail}", 1), (f"{a} {b}{tail}", 1), (a[:-9], 0), ("", 0),
+                               (f"{a},x,{b}{tail}", 1), (f'{a},{{"n":NaN}},{b}{tail}', 1), (f"{a},\n{b[:50]}\n{b}{tail}", 1)):
+                self.check(head + end, calls, {"not_json": 1})
+        self.check(f'{{"Records":[{a},{b}]', 2, {"not_json": 1})
+        self.check(f'{{"Records":[{a},{b}],"x":', 2, {"not_json": 1})
+        self.check(json.dumps({"Records": [self.A, self.B]}, indent=2)[:-12], 1, {"not_json": 1})
+
+    def test_broken_lines(self):
+        a, b = self.text(self.A, self.B)
+        self.check(f"{a}\n{b[:-5]}\nhello\n{b}\n", 2, {"not_json": 2})
+        self.check(f"{a[:-5]}\n{b}\n", 1, {"not_json": 1})
+        self.check(f"{a}\n{b[:60]}", 1, {"not_json": 1})
+        self.check(f"{a}\n{b}".encode() + b"\n{\"x\":\"\xff\"}\n", 2, {"not_json": 1})
+        self.check("hello", 0, {"not_json": 1})
+
+    def test_broken_bare_values(self):
+        a, b = self.text(self.A, self.B)
+        self.check(a + b[:-1], 1, {"not_json": 1})
+        self.check(json.dumps(self.A, indent=2) + "\n" + json.dumps(self.B, indent=2)[:-1], 1, {"not_json": 1})
+
+    def test_gzip(self):
+        a, b = self.text(self.A, self.B)
+        data = f"{a}\n{b}\n".encode()
+        self.check(gzip.compress(data), 2)
+        self.check(gzip.compress(gzip.compress(data)), 2)
+        self.check(gzip.compress(f"{a}\n".encode()) + gzip.compress(b.encode()), 2)
+        self.check(b"", 0, records={"empty": 1})
+        self.check(b" \n", 0, records={"empty": 1})
+        self.check(gzip.compress(b""), 0, records={"empty": 1})
+
+    def test_broken_gzip(self):
+        a, b = self.text(self.A, self.B)
+        bad = {"bad_gzip": 1}
+        for whole in (f'{{"Records":[{a},{b}]}}', f"[{a},{b}]", f"{a}\n{b}\n", a + b):
+            stored = gzip.compress(whole.encode(), 0)  # stored: what is cut off is what is missing
+            self.check(stored[:-8], 2, records=bad)
+            self.check(stored[:-4], 2, records=bad)
+            self.check(stored[:-18], 1, records=bad)
+            self.check(stored[:-8] + b"\0" * 8, 2, records=bad)
+            self.check(stored[:60], 0, records=bad)
+            self.check(gzip.compress(stored[:-18]), 1, records=bad)
+        self.check(b"\x1f\x8b", 0, records=bad)
+        self.check(gzip.compress(f"{a}\nhello\n{b}".encode(), 0)[:-18], 1, {"not_json": 1}, bad)
+
+    def test_last_of_two_keys_counts(self):
+        a = json.dumps(self.A)
+        self.check(a[:-1] + ',"eventTime":"x"}', 0, {"bad_time": 1})
+        self.check('{"eventTime":"x",' + a[1:], 1)
+        self.assertEqual(count.tls(json.loads('{"tlsDetails":{"tlsVersion":"TLSv1"},"tlsDetails":7}')), ("unknown", "not_reported"))
+
+
+class Windows(unittest.TestCase):
+    def at(self, result, window, at):
+        answer = result.window(window, count.parse_time(at))
+        return None if answer is None else sum(row["calls"] for row in answer["rows"])
+
+    def test_the_bucket_of_t_and_those_before(self):
+        # 5m at 12:20:30 is 12:16 to 12:20.
+        result = counted(*(event(eventTime=f"2024-03-10T{t}Z") for t in ("12:15:59", "12:16:00", "12:16:00.5", "12:20:59", "12:21:00")))
+        self.assertEqual(self.at(result, "5m", "2024-03-10T12:20:30Z"), 3)
+        self.assertEqual(self.at(result, "5m", "2024-03-10T12:20:59Z"), 3)
+        self.assertEqual(self.at(result, "5m", "2024-03-10T12:21:00Z"), 2)
+        self.assertEqual(self.at(result, "5m", "2024-03-10T12:19:59Z"), 3)
+        self.assertEqual(self.at(result, "5m", "2024-03-10T12:25:00Z"), 1)
+        self.assertEqual(self.at(result, "5m", "2024-03-10T12:26:00Z"), 0)
+        self.assertEqual(self.at(result, "5m", "2030-01-01T00:00:00Z"), 0)
+        self.assertEqual(self.at(result, "1h", "2024-03-10T13:15:59Z"), 4)
+        self.assertEqual(self.at(result, "1h", "2024-03-10T12:15:00Z"), 1)
+        self.assertEqual(self.at(result, "24h", "2024-03-10T12:00:00Z"), 5)
+        self.assertEqual(self.at(result, "24h", "2024-03-11T11:59:59Z"), 5)
+        self.assertEqual(self.at(result, "24h", "2024-03-11T12:00:00Z"), 0)
+
+    def test_rows(self):
+        result = counted(event(tlsDetails__tlsVersion="TLSv1.0"), event(tlsDetails__tlsVersion="tlsv1"), event(),
+                         event(additionalEventData__SignatureVersion="2"), event(userIdentity__invokedBy="s3.amazonaws.com"),
+                         event(userIdentity={"type": "Root", "accountId": "0"}))
+        self.assertEqual(result.window("1h", NOW), {"window": "1h", "at": "2024-03-10T12:30:00Z", "rows": [
+            {"account_id": "0", "principal": "arn:aws:iam::0:root", "signature_version": "unknown", "tls_version": "unknown", "calls": 1},
+            {"account_id": "111122223333", "principal": ARN, "signature_version": "SigV2", "tls_version": "unknown", "calls": 1},
+            {"account_id": "111122223333", "principal": ARN, "signature_version": "unknown", "tls_version": "TLSv1", "calls": 2},
+            {"account_id": "111122223333", "principal": ARN, "signature_version": "unknown", "tls_version": "unknown", "calls": 2}]})
+
+    def test_what_is_kept(self):
+        result = counted(event(eventTime="2024-03-10T12:00:00Z"))
+        # Minutes kept: 10:01 to 12:00; hours kept: the 8th 13:00 to the 10th 12:00.
+        for window, earliest in (("5m", "2024-03-10T10:05:00Z"), ("1h", "2024-03-10T11:00:00Z"), ("24h", "2024-03-09T12:00:00Z")):
+            at = result.earliest_at(window)
+            self.assertEqual(count.format_time(at), earliest)
+            self.assertIsNotNone(result.window(window, at))
+            self.assertIsNone(result.window(window, at - 1))
+        self.assertIsNone(counted().earliest_at("5m"))
+        self.assertEqual(counted().window("5m", 0)["rows"], [])
+
+    def test_late(self):
+        newest = "2024-03-10T12:29:00Z"
+        for at, late in (("2024-03-08T13:00:00Z", 0), ("2024-03-08T12:59:59Z", 1), ("2024-03-08T12:59:59.999Z", 1), ("1970-01-01T00:00:00Z", 1)):
+            result = counted(event(eventTime=newest), event(eventTime=at))
+            self.assertEqual((result.late, result.calls), (late, 2), at)
+            self.assertEqual(sum(sum(rows.values()) for rows in result.buckets[3600].values()), 2 - late)
+        # In the order of their times nothing is late.
+        self.assertEqual(counted(event(eventTime="1970-01-01T00:00:00Z"), event(eventTime=newest)).late, 0)
+
+    def test_late_is_for_calls_and_calls_move_the_time(self):
+        result = counted(event(eventTime="2024-03-10T12:00:00Z"), event(eventTime="2020-01-01T00:00:00Z", eventCategory="Insight"),
+                         event(eventTime="2999-01-01T00:00:00Z", eventCategory="Insight"), event(eventTime="2999-01-01T00:00:00Z"))
+        self.assertEqual((result.late, count.format_time(result.newest)), (0, "2024-03-10T12:00:00Z"))
+
+    def test_a_leap_second_is_in_its_own_minute(self):
+        result = counted(event(eventTime="2024-03-09T23:59:60Z"))
+        self.assertEqual(self.at(result, "5m", "2024-03-09T23:59:00Z"), 1)
+        self.assertEqual(self.at(result, "5m", "2024-03-10T00:03:59Z"), 1)
+        self.assertEqual(self.at(result, "5m", "2024-03-10T00:04:00Z"), 0)
+
+    def test_suggested_times_are_answered(self):
+        result = counted(*(event(eventTime=f"2024-03-{d:02}T{h:02}:{d}:00Z") for d in (8, 9, 10) for h in range(10, 13)))
+        for window in count.WINDOWS:
+            asked = result.suggest_at(window, 9)
+            self.assertEqual(len(asked), 9)
+            self.assertEqual(len(set(asked)), 9)
+            self.assertIn(result.earliest_at(window), asked)
+            self.assertTrue(all(result.window(window, at) for at in asked))
+
+
+class CommandLine(unittest.TestCase):
+    def run_count(self, *arguments):
+        out = io.StringIO()
+        with redirect_stdout(out):
+            count.main(list(map(str, arguments)))
+        return json.loads(out.getvalue())
+
+    def test_document(self):
+        with tempfile.TemporaryDirectory() as folder:
+            folder = pathlib.Path(folder)
+            (folder / "b").mkdir()
+            (folder / "b" / "1.json").write_text(json.dumps(event(eventID="a", eventTime="2024-03-01T00:00:00Z")))
+            (folder / "a.json").write_text(json.dumps([event(eventID="a")]))
+            (folder / "c.json.gz").write_bytes(gzip.compress(b'{"Records":['))
+            answer = self.run_count(folder, "--now", "2024-03-10T12:30:00Z", "--window", "5m", "--at", "2024-03-10T12:04:00Z", "--at", "2024-03-10T10:00:00Z")
+            self.assertEqual(answer["totals"], {"events": 3, "calls": 1, "not_calls": {}, "dropped": {"duplicate": 1}, "rejected": {"not_json": 1}, "late": 0})
+            self.assertEqual(answer["newest_event_time"], "2024-03-10T12:00:00Z")
+            self.assertEqual(answer["earliest_at"], {"5m": "2024-03-10T10:05:00Z", "1h": "2024-03-10T11:00:00Z", "24h": "2024-03-09T12:00:00Z"})
+            self.assertEqual([len(w.get("rows", [])) for w in answer["windows"]], [1, 0])
+            self.assertEqual(answer["windows"][1]["earliest"], "2024-03-10T10:05:00Z")
+            twice = self.run_count(folder, "--now", "2024-03-10T12:30:00Z", "--no-dedup")
+            self.assertEqual((twice["totals"]["calls"], twice["totals"]["late"]), (2, 1))
+
+    def test_order(self):
+        with tempfile.TemporaryDirectory() as folder:
+            folder = pathlib.Path(folder)
+            for name in ("a-b/1", "a/2", "a/10", "b"):
+                (folder / name).parent.mkdir(exist_ok=True)
+                (folder / name).write_text("")
+            names = [file.relative_to(folder).as_posix() for file in count.gather([folder])]
+            self.assertEqual(names, ["a/10", "a/2", "a-b/1", "b"])
+            self.assertEqual(count.gather([folder / "b", folder / "a"])[0], folder / "b")
+            self.assertEqual(sorted(count.gather([folder], "random", 1)), sorted(count.gather([folder])))
+
+    def test_zeros(self):
+        self.assertEqual(counted().totals(zeros=True)["not_calls"], {"insight": 0, "aggregated": 0, "digest": 0, "network_activity": 0})
+        full = counted(event())
+        self.assertEqual(count.drop_zeros(full.totals(zeros=True)), full.totals())
+        self.assertEqual(count.drop_zeros(full.coverage(zeros=True)), count.drop_zeros(full.coverage()))
+
+
+class Transformed(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.out = pathlib.Path(self.folder.name)
+        self.files = [[event(eventID=f"{n}-{m}", eventTime=f"2024-03-10T{9 + n:02}:{m:02}:00Z") for m in range(60)] for n in range(3)]
+        self.accounts = (transform.A, transform.B)
+
+    def totals(self, name, files, **how):
+        written = transform.write(files, self.out / name, **how)
+        self.assertEqual(written, count.gather([self.out / name]))
+        result = count.count_files(written, now=NOW, accounts=self.accounts)
+        self.assertTrue(adds_up(result.totals()))
+        return result
+
+    def test_every_envelope_says_the_same(self):
+        files = transform.edit_all(self.files)
+        plain = self.totals("plain", files).totals()
+        for number, envelope in enumerate(transform.ENVELOPES):
+            for gzips in (0, 2):
+                totals = self.totals(f"{envelope}{gzips}", files, envelope=envelope, gzips=gzips).totals()
+                if envelope == "eventbridge":
+                    totals["events"] += plain["rejected"]["not_object"]
+                    totals["rejected"]["not_object"] = plain["rejected"]["not_object"]
+                self.assertEqual(totals, plain, envelope)
+
+    def test_edits_make_everything_occur(self):
+        result = self.totals("edits", transform.edit_all(self.files))
+        totals = result.totals()
+        self.assertEqual(set(totals["not_calls"]), set(count.NOT_CALLS))
+        self.assertEqual(set(totals["dropped"]), set(count.DROPPED))
+        self.assertEqual(set(totals["rejected"]), set(count.REJECTED) - {"not_json", "too_large", "too_deep"})
+        self.assertGreater(totals["late"], 0)
+        for of in ("signature", "tls"):
+            self.assertEqual(set(result.coverage()[of]["unknown"]), set(count.UNKNOWN))
+        self.assertEqual({row[2] for row in result.rows}, {"SigV2", "SigV4", "SigV4A", "unknown"})
+        self.assertEqual({row[3] for row in result.rows}, {"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3", "unknown"})
+        principals = {row[1] for row in result.rows}
+        for name in ("anonymous", "unknown", "AROAX", f"account:{transform.C}", "accounts.example.com/jo", "identitycenter:94482488-3041-7000",
+                     f"arn:aws-cn:iam::{transform.A}:role/r", f"arn:aws-us-gov:iam::{transform.A}:root", f"arn:aws:iam::{transform.A}:user/issuer",
+                     "config.amazonaws.com", "x.amazonaws.com"):
+            self.assertIn(name, principals)
+
+    def test_an_edit_leaves_the_original_alone(self):
+        before = json.dumps(self.files)
+        transform.edit_all(self.files)
+        self.assertEqual(json.dumps(self.files), before)
+
+    def test_twice(self):
+        once, twice = self.totals("once", self.files), self.totals("twice", self.files, twice=True, gzips=1)
+        self.assertEqual((once.calls, twice.calls, twice.dropped["duplicate"]), (180, 180, 180))
+        self.assertEqual(once.all_rows(), twice.all_rows())
+
+    def test_shuffle_and_order_change_nothing(self):
+        once, mixed = self.totals("once", self.files), self.totals("mixed", transform.shuffle(self.files, 7))
+        self.assertEqual(once.totals(), mixed.totals())
+        again = count.count_files(count.gather([self.out / "mixed"], "random", 3), now=NOW)
+        for window in count.WINDOWS:
+            for at in once.suggest_at(window, 20):
+                self.assertEqual(once.window(window, at), mixed.window(window, at))
+                self.assertEqual(once.window(window, at), again.window(window, at))
+
+    def test_spread(self):
+        result = self.totals("spread", transform.spread(self.files * 3, 3, 1, NOW))
+        totals = result.totals()
+        self.assertGreater(totals["late"], 0)
+        self.assertGreater(totals["rejected"]["future_time"], 1)
+        self.assertGreater(totals["dropped"]["duplicate"], 0)
+        self.assertEqual(count.format_time(result.newest), "2024-03-10T12:45:00Z")
+        same = self.totals("same", transform.spread(self.files * 3, 3, 1, NOW))
+        self.assertEqual(totals, same.totals())
+
+    def test_cut(self):
+        totals = self.totals("cut", self.files, cuts=1).totals()
+        self.assertEqual(totals["rejected"], {"not_json": 1})
+        squeezed = self.totals("squeezed", self.files, cuts=1, gzips=1)
+        self.assertEqual((squeezed.totals()["rejected"], dict(squeezed.records)), ({}, {"bad_gzip": 1}))
+
+
+class Corpus(unittest.TestCase):
+    def setUp(self):
+        if not CORPUS.is_dir():
+            print("\nSKIPPED: the sample data is not there (TRAILMETER_CORPUS)", file=sys.stderr)
+            self.skipTest("no sample data: set TRAILMETER_CORPUS")
+
+    def test_invictus(self):
+        # The figures the sample data itself is published with: 2,900 events, SigV4 on 267, TLS on 2,096 + 199.
+        result = count.count_files(count.gather([CORPUS / "invictus" / "CloudTrail"]), now=NOW)
+        self.assertEqual(result.totals(), {"events": 2900, "calls": 2900, "not_calls": {}, "dropped": {}, "rejected": {}, "late": 0})
+        coverage = result.coverage()
+        self.assertEqual((coverage["signature"]["known"], sum(coverage["signature"]["unknown"].values())), (267, 2633))
+        self.assertEqual((coverage["tls"]["known"], sum(coverage["tls"]["unknown"].values())), (2295, 605))
+        by_tls = {}
+        for (_, _, _, version), (calls, _, _) in result.rows.items():
+            by_tls[version] = by_tls.get(version, 0) + calls
+        self.assertEqual(by_tls, {"TLSv1.2": 2096, "TLSv1.3": 199, "unknown": 605})
+
+    def test_the_published_sigv2_events(self):
+        found = count.Count(now=NOW)
+        for line in (CORPUS / "awsdocs" / "amazon-s3-userguide.ndjson").read_text().splitlines():
+            found.add_bytes(json.dumps(json.loads(line)["event"]).encode())
+        self.assertIn(("111122223333", "arn:aws:iam::111122223333:user/myUserName", "SigV2", "unknown"), found.rows)
+        self.assertTrue(adds_up(found.totals()))
+
+
+if __name__ == "__main__":
+    unittest.main()
