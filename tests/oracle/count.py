@@ -359,6 +359,11 @@ def run_of_values(string, cut):
             if not cut:
                 yield "reject", reason
             return
+        rest_of_line = string[end:].split("\n", 1)[0]
+        if not isinstance(value, (dict, list)) and rest_of_line.strip():
+            # `2025-07-01 some text` is a line of text, not the number 2025 with something behind it.
+            yield "reject", "not_json"
+            return
         yield from open_value(value)
         at = skip(string, end)
 
