@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use problems::Problems;
-use raw::{RawAccount, RawConfig, RawEmbedded, RawFiles, RawGenerator, RawKinesis, RawLimits, RawSource, RawStart};
+use raw::{
+    RawAccount, RawConfig, RawEmbedded, RawFiles, RawGenerator, RawKinesis, RawLimits, RawSource, RawStart,
+};
 use units::{Size, Span};
 
 use crate::decode::Limits;
@@ -118,7 +120,8 @@ impl Config {
         let settings = settings(&raw, &mut problems);
         let inflight = raw.limits.inflight_bytes;
         if inflight.0 < LEAST_INFLIGHT {
-            let why = format!("{inflight} is too small: one answer of Kinesis takes 10MiB, write 16MiB or more");
+            let why =
+                format!("{inflight} is too small: one answer of Kinesis takes 10MiB, write 16MiB or more");
             problems.add("limits.inflight_bytes", why);
         }
         let config = Self {
@@ -127,7 +130,11 @@ impl Config {
             settings,
             inflight_bytes: inflight.0,
             web,
-            dead_letter: raw.dead_letter.path.as_ref().map(|path| (PathBuf::from(path), raw.dead_letter.max_bytes.0)),
+            dead_letter: raw
+                .dead_letter
+                .path
+                .as_ref()
+                .map(|path| (PathBuf::from(path), raw.dead_letter.max_bytes.0)),
             grace: Duration::from_millis(raw.shutdown.grace.0),
             raw,
         };
@@ -138,7 +145,11 @@ impl Config {
     pub fn needs_restart(&self, newer: &Self) -> Vec<&'static str> {
         let (old, new) = (&self.raw, &newer.raw);
         let mut keys = Vec::new();
-        let mut compare = |key, differs| if differs { keys.push(key) };
+        let mut compare = |key, differs| {
+            if differs {
+                keys.push(key)
+            }
+        };
         compare("sources", old.sources != new.sources);
         compare("state.embedded.path", old.state.embedded.path != new.state.embedded.path);
         compare("limits.inflight_bytes", old.limits.inflight_bytes != new.limits.inflight_bytes);
@@ -153,7 +164,10 @@ impl Config {
 
 fn sources(raw: &RawConfig, problems: &mut Problems) -> Vec<SourceConfig> {
     if raw.sources.is_empty() {
-        problems.add("sources", "there is none: write at least one, such as `sources: [{kinesis: {stream: cloudtrail}}]`");
+        problems.add(
+            "sources",
+            "there is none: write at least one, such as `sources: [{kinesis: {stream: cloudtrail}}]`",
+        );
     }
     let mut sources: Vec<SourceConfig> = Vec::new();
     for (at, source) in raw.sources.iter().enumerate() {
@@ -164,17 +178,29 @@ fn sources(raw: &RawConfig, problems: &mut Problems) -> Vec<SourceConfig> {
             problems.add(&format!("{key}.name"), format!("{name:?} is no name: write one without `/`"));
         }
         if sources.iter().any(|other| other.name() == name) {
-            problems.add(&format!("{key}.name"), format!("two sources are called `{name}`: give each its own `name`"));
+            problems.add(
+                &format!("{key}.name"),
+                format!("two sources are called `{name}`: give each its own `name`"),
+            );
         }
         sources.push(source);
     }
     sources
 }
 
-fn source_of(key: &str, source: &RawSource, raw: &RawConfig, problems: &mut Problems) -> Option<SourceConfig> {
+fn source_of(
+    key: &str,
+    source: &RawSource,
+    raw: &RawConfig,
+    problems: &mut Problems,
+) -> Option<SourceConfig> {
     match (&source.kinesis, &source.files, &source.generator) {
-        (Some(stream), None, None) => kinesis(&format!("{key}.kinesis"), stream, problems).map(SourceConfig::Kinesis),
-        (None, Some(files), None) => Some(SourceConfig::Files(file_options(key, files, &raw.limits, problems))),
+        (Some(stream), None, None) => {
+            kinesis(&format!("{key}.kinesis"), stream, problems).map(SourceConfig::Kinesis)
+        }
+        (None, Some(files), None) => {
+            Some(SourceConfig::Files(file_options(key, files, &raw.limits, problems)))
+        }
         (None, None, Some(generator)) => Some(SourceConfig::Generator(generated(key, generator, problems))),
         _ => {
             problems.add(key, "write exactly one of `kinesis`, `files` and `generator`");
@@ -187,7 +213,10 @@ fn kinesis(key: &str, raw: &RawKinesis, problems: &mut Problems) -> Option<Kines
     let before = problems.count();
     let is_valid = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
     if raw.stream.is_empty() || raw.stream.len() > 128 || !raw.stream.chars().all(is_valid) {
-        let why = format!("{:?} is no stream's name: letters, digits, `_`, `.`, `-`, at most 128; not the ARN", raw.stream);
+        let why = format!(
+            "{:?} is no stream's name: letters, digits, `_`, `.`, `-`, at most 128; not the ARN",
+            raw.stream
+        );
         problems.add(&format!("{key}.stream"), why);
     }
     let start = match (raw.start, raw.timestamp.as_deref()) {
@@ -196,25 +225,40 @@ fn kinesis(key: &str, raw: &RawKinesis, problems: &mut Problems) -> Option<Kines
         (RawStart::AtTimestamp, Some(text)) => match time::parse(text).and_then(|s| u64::try_from(s).ok()) {
             Some(seconds) => StartAt::AtTimestamp { ms: seconds * 1000 },
             None => {
-                problems.add(&format!("{key}.timestamp"), format!("{text:?} is no time: write it as 2023-07-10T11:42:18Z"));
+                problems.add(
+                    &format!("{key}.timestamp"),
+                    format!("{text:?} is no time: write it as 2023-07-10T11:42:18Z"),
+                );
                 StartAt::TrimHorizon
             }
         },
         (RawStart::AtTimestamp, None) => {
-            problems.add(&format!("{key}.timestamp"), "is missing: `start: at_timestamp` needs the time to begin at");
+            problems.add(
+                &format!("{key}.timestamp"),
+                "is missing: `start: at_timestamp` needs the time to begin at",
+            );
             StartAt::TrimHorizon
         }
         (_, Some(_)) => {
-            problems.add(&format!("{key}.timestamp"), "goes with `start: at_timestamp` only: remove it or change `start`");
+            problems.add(
+                &format!("{key}.timestamp"),
+                "goes with `start: at_timestamp` only: remove it or change `start`",
+            );
             StartAt::TrimHorizon
         }
     };
     if !(0.1..=5.0).contains(&raw.reads_per_second) {
-        let why = format!("{} is out of bounds: the service allows 5 reads per second and shard, write 0.1 to 5", raw.reads_per_second);
+        let why = format!(
+            "{} is out of bounds: the service allows 5 reads per second and shard, write 0.1 to 5",
+            raw.reads_per_second
+        );
         problems.add(&format!("{key}.reads_per_second"), why);
     }
     if !(1..=10_000).contains(&raw.max_records) {
-        problems.add(&format!("{key}.max_records"), format!("{} is out of bounds: write 1 to 10000", raw.max_records));
+        problems.add(
+            &format!("{key}.max_records"),
+            format!("{} is out of bounds: write 1 to 10000", raw.max_records),
+        );
     }
     if raw.list_interval < Span(1000) {
         problems.add(&format!("{key}.list_interval"), "is too short: write 1s or more");
@@ -222,7 +266,8 @@ fn kinesis(key: &str, raw: &RawKinesis, problems: &mut Problems) -> Option<Kines
     if let Some(endpoint) = &raw.endpoint
         && !(endpoint.starts_with("http://") || endpoint.starts_with("https://"))
     {
-        problems.add(&format!("{key}.endpoint"), format!("{endpoint:?} is no URL: write http://… or https://…"));
+        problems
+            .add(&format!("{key}.endpoint"), format!("{endpoint:?} is no URL: write http://… or https://…"));
     }
     if problems.count() > before {
         return None;
@@ -245,7 +290,10 @@ fn file_options(key: &str, raw: &RawFiles, limits: &RawLimits, problems: &mut Pr
         problems.add(&format!("{key}.files.paths"), "is empty: name files, folders, globs, or `-`");
     }
     if !(Size(1 << 10)..=Size(64 << 20)).contains(&raw.piece_bytes) {
-        problems.add(&format!("{key}.files.piece_bytes"), format!("{} is out of bounds: write 1KiB to 64MiB", raw.piece_bytes));
+        problems.add(
+            &format!("{key}.files.piece_bytes"),
+            format!("{} is out of bounds: write 1KiB to 64MiB", raw.piece_bytes),
+        );
     }
     FilesOptions {
         name: raw.name.clone(),
@@ -258,10 +306,16 @@ fn file_options(key: &str, raw: &RawFiles, limits: &RawLimits, problems: &mut Pr
 
 fn generated(key: &str, raw: &RawGenerator, problems: &mut Problems) -> GeneratorOptions {
     if !(1..=100_000).contains(&raw.rate) {
-        problems.add(&format!("{key}.generator.rate"), format!("{} is out of bounds: write 1 to 100000", raw.rate));
+        problems.add(
+            &format!("{key}.generator.rate"),
+            format!("{} is out of bounds: write 1 to 100000", raw.rate),
+        );
     }
     if !(1..=256).contains(&raw.shards) {
-        problems.add(&format!("{key}.generator.shards"), format!("{} is out of bounds: write 1 to 256", raw.shards));
+        problems.add(
+            &format!("{key}.generator.shards"),
+            format!("{} is out of bounds: write 1 to 256", raw.shards),
+        );
     }
     GeneratorOptions {
         name: raw.name.clone(),
@@ -274,7 +328,10 @@ fn generated(key: &str, raw: &RawGenerator, problems: &mut Problems) -> Generato
 
 fn web(raw: &RawConfig, problems: &mut Problems) -> WebConfig {
     let listen = raw.web.listen.replace("localhost:", "127.0.0.1:").parse().unwrap_or_else(|_| {
-        let why = format!("{:?} is no address: write ADDRESS:PORT, such as 127.0.0.1:9464 or 0.0.0.0:9464", raw.web.listen);
+        let why = format!(
+            "{:?} is no address: write ADDRESS:PORT, such as 127.0.0.1:9464 or 0.0.0.0:9464",
+            raw.web.listen
+        );
         problems.add("web.listen", why);
         SocketAddr::from(([127, 0, 0, 1], 0))
     });
@@ -308,10 +365,16 @@ fn settings(raw: &RawConfig, problems: &mut Problems) -> Settings {
         problems.add("state.embedded.path", "is empty: name a file");
     }
     if !(Span(10)..=Span(600_000)).contains(commit_interval) {
-        problems.add("state.embedded.commit_interval", format!("{commit_interval} is out of bounds: write 10ms to 10m"));
+        problems.add(
+            "state.embedded.commit_interval",
+            format!("{commit_interval} is out of bounds: write 10ms to 10m"),
+        );
     }
     Settings {
-        policy: Policy { future_s: (limits.future.0 / 1000).cast_signed(), accounts: accounts(raw, problems) },
+        policy: Policy {
+            future_s: (limits.future.0 / 1000).cast_signed(),
+            accounts: accounts(raw, problems),
+        },
         decode: Limits {
             decompressed_bytes: limits.decompressed_bytes.0 as usize,
             event_bytes: limits.event_bytes.0 as usize,
@@ -337,7 +400,10 @@ fn accounts(raw: &RawConfig, problems: &mut Problems) -> HashSet<String> {
             RawAccount::Number(number) => format!("{number:012}"),
         };
         if id.len() != 12 || !id.bytes().all(|byte| byte.is_ascii_digit()) {
-            problems.add(&format!("organization.accounts[{at}]"), format!("{id:?} is no account id: write 12 digits in quotes"));
+            problems.add(
+                &format!("organization.accounts[{at}]"),
+                format!("{id:?} is no account id: write 12 digits in quotes"),
+            );
         }
         accounts.insert(id);
     }

@@ -71,7 +71,10 @@ pub fn of_reading(name: &str, error: &serde_path_to_error::Error<serde_yaml_ng::
     let key = if path == "." { "" } else { path.as_str() };
     let text = error.inner().to_string();
     // The reader puts the path before its message, too.
-    let text = text.strip_prefix(&format!("{key}: ")).unwrap_or(&text);
+    let text = match text.split_once(": ") {
+        Some((path, rest)) if key.starts_with(path) => rest,
+        _ => &text,
+    };
     let mut message = text.to_owned();
     if let Some(unknown) = quoted_after(text, "unknown field `") {
         if let Some((_, hint)) = ELSEWHERE.iter().find(|(key, _)| *key == unknown) {

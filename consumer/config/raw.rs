@@ -258,7 +258,12 @@ pub struct RawWeb {
 
 impl Default for RawWeb {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:9464".into(), enable_reload: false, max_connections: 256, max_body: Size(64 << 10) }
+        Self {
+            listen: "127.0.0.1:9464".into(),
+            enable_reload: false,
+            max_connections: 256,
+            max_body: Size(64 << 10),
+        }
     }
 }
 

@@ -27,8 +27,10 @@ fn what_is_shown_reads_back_as_the_same() {
 fn misspelled_keys_name_the_right_one() {
     check(
         "sources: [{kinesis: {stream: a, regoin: x}}]",
-        &["c.yaml: sources[0].kinesis.regoin: unknown field `regoin`, expected one of `name`, `stream`, `region`, \
-           `endpoint`, `start`, `timestamp`, `reads_per_second`, `max_records`, `list_interval` at line 1 column 33: did you mean `region`?"],
+        &[
+            "c.yaml: sources[0].kinesis.regoin: unknown field `regoin`, expected one of `name`, `stream`, `region`, \
+           `endpoint`, `start`, `timestamp`, `reads_per_second`, `max_records`, `list_interval` at line 1 column 33: did you mean `region`?",
+        ],
     );
 }
 
@@ -66,24 +68,35 @@ state: {embedded: {path: '', commit_interval: 1ms}}
 
 #[test]
 fn wrong_values_say_what_to_write() {
-    check("", &["c.yaml: sources: there is none: write at least one, such as `sources: [{kinesis: {stream: cloudtrail}}]`"]);
-    let future = Config::parse("sources: [{files: {paths: [x]}}]\nlimits: {future: 15}", "c.yaml").unwrap_err().to_string();
+    check(
+        "",
+        &[
+            "c.yaml: sources: there is none: write at least one, such as `sources: [{kinesis: {stream: cloudtrail}}]`",
+        ],
+    );
+    let future = Config::parse("sources: [{files: {paths: [x]}}]\nlimits: {future: 15}", "c.yaml")
+        .unwrap_err()
+        .to_string();
     assert!(future.starts_with("c.yaml: limits.future: ") && future.contains("such as 250ms"), "{future}");
     let rules = Config::parse("rules: {}", "c.yaml").unwrap_err().to_string();
     assert!(rules.contains("this version runs no rules yet"), "{rules}");
     let syntax = Config::parse("sources: [", "c.yaml").unwrap_err().to_string();
-    assert!(syntax.starts_with("c.yaml: ") && syntax.contains("line 1"), "{syntax}");
+    assert!(syntax.starts_with("c.yaml: ") && syntax.contains("line 2"), "{syntax}");
 }
 
 #[test]
 fn an_unquoted_account_keeps_its_zero() {
-    let config = Config::parse("sources: [{files: {paths: [x]}}]\norganization: {accounts: [12345678901]}", "c.yaml").unwrap();
+    let config =
+        Config::parse("sources: [{files: {paths: [x]}}]\norganization: {accounts: [12345678901]}", "c.yaml")
+            .unwrap();
     assert!(config.settings.policy.accounts.contains("012345678901"));
 }
 
 #[test]
 fn what_a_running_process_cannot_change() {
-    let config = |text: &str| Config::parse(&format!("sources: [{{files: {{paths: [x]}}}}]\n{text}"), "c.yaml").unwrap();
+    let config = |text: &str| {
+        Config::parse(&format!("sources: [{{files: {{paths: [x]}}}}]\n{text}"), "c.yaml").unwrap()
+    };
     let old = config("");
     assert!(old.needs_restart(&config("limits: {callers: 5}\nweb: {enable_reload: true}")).is_empty());
     assert_eq!(old.needs_restart(&config("web: {listen: '127.0.0.1:1'}")), ["web.listen"]);

@@ -59,7 +59,8 @@ impl fmt::Display for Span {
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let binary = SIZE_UNITS.map(|(name, factor)| if name.contains('i') { (name, factor) } else { ("B", 1) });
+        let binary =
+            SIZE_UNITS.map(|(name, factor)| if name.contains('i') { (name, factor) } else { ("B", 1) });
         write(f, self.0, &binary)
     }
 }
@@ -90,7 +91,11 @@ impl<'de> Deserialize<'de> for Span {
             NumberOrText::Text(text) => Self::parse(&text),
             NumberOrText::Number(_) | NumberOrText::Other(_) => None,
         };
-        found.ok_or_else(|| serde::de::Error::custom("not a duration: write a whole number and a unit, such as 250ms, 1s, 5m, 24h or 400d"))
+        found.ok_or_else(|| {
+            serde::de::Error::custom(
+                "not a duration: write a whole number and a unit, such as 250ms, 1s, 5m, 24h or 400d",
+            )
+        })
     }
 }
 
@@ -101,7 +106,9 @@ impl<'de> Deserialize<'de> for Size {
             NumberOrText::Number(bytes) => Some(Self(bytes)),
             NumberOrText::Other(_) => None,
         };
-        found.ok_or_else(|| serde::de::Error::custom("not a size: write bytes, or a whole number and a unit, such as 64MiB"))
+        found.ok_or_else(|| {
+            serde::de::Error::custom("not a size: write bytes, or a whole number and a unit, such as 64MiB")
+        })
     }
 }
 
@@ -111,10 +118,18 @@ mod tests {
 
     #[test]
     fn spans() {
-        for (text, ms) in [("250ms", 250), ("1s", 1000), ("90s", 90_000), ("24h", 86_400_000), ("0s", 0), ("2 h", 7_200_000)] {
+        for (text, ms) in [
+            ("250ms", 250),
+            ("1s", 1000),
+            ("90s", 90_000),
+            ("24h", 86_400_000),
+            ("0s", 0),
+            ("2 h", 7_200_000),
+        ] {
             assert_eq!(Span::parse(text), Some(Span(ms)), "{text}");
         }
-        for text in ["", "1", "s", "1.5h", "-1s", "1 fortnight", "99999999999999999999d", "9999999999999999d"] {
+        for text in ["", "1", "s", "1.5h", "-1s", "1 fortnight", "99999999999999999999d", "9999999999999999d"]
+        {
             assert_eq!(Span::parse(text), None, "{text}");
         }
         for text in ["250ms", "1s", "90s", "1d", "400d"] {

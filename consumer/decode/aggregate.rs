@@ -54,7 +54,9 @@ pub fn disaggregate(data: &Bytes) -> Aggregate {
         return Aggregate::Bad;
     }
     match AggregatedRecord::decode(message) {
-        Ok(aggregated) => Aggregate::Records(aggregated.records.into_iter().map(|record| record.data).collect()),
+        Ok(aggregated) => {
+            Aggregate::Records(aggregated.records.into_iter().map(|record| record.data).collect())
+        }
         Err(_) => Aggregate::Bad,
     }
 }

@@ -127,7 +127,9 @@ mod tests {
         let mut inflater = Inflater::default();
         assert_eq!(inflater.inflate(data, 1000), expect);
         if matches!(expect, Inflated::Text | Inflated::Torn(_)) {
-            assert!(inflater.text().starts_with(text) && (expect != Inflated::Text || inflater.text() == text));
+            assert!(
+                inflater.text().starts_with(text) && (expect != Inflated::Text || inflater.text() == text)
+            );
         }
     }
 

@@ -188,14 +188,20 @@ impl Decoder {
 
     /// An array that breaks off behind an element that was broken already is one rejection, not two.
     fn reject_end(&mut self, reason: EventRejection, last: Option<&Span>, sink: &mut impl Sink) {
-        let is_rejected_already =
-            reason == EventRejection::NotJson && self.broken_document.is_some_and(|d| last.is_none_or(|s| s.document == d));
+        let is_rejected_already = reason == EventRejection::NotJson
+            && self.broken_document.is_some_and(|d| last.is_none_or(|s| s.document == d));
         if !is_rejected_already {
             sink.rejected(reason, &[]);
         }
     }
 
-    fn values(&mut self, text: &[u8], spans: &[Span], broken: &[Broken], sink: &mut impl Sink) -> RecordOutcome {
+    fn values(
+        &mut self,
+        text: &[u8],
+        spans: &[Span],
+        broken: &[Broken],
+        sink: &mut impl Sink,
+    ) -> RecordOutcome {
         let mut outcome = RecordOutcome::Decoded;
         for span in spans {
             if span.document != 0 && self.broken_document == Some(span.document) {

@@ -39,8 +39,8 @@ enum Context {
 impl Context {
     fn from_stored(code: u8) -> Self {
         use Context::{
-            ArrayAfter, ArrayNext, ArrayStart, Dead, RecordsAfter, RecordsNext, RecordsStart, RecordsTail, Resync,
-            Top,
+            ArrayAfter, ArrayNext, ArrayStart, Dead, RecordsAfter, RecordsNext, RecordsStart, RecordsTail,
+            Resync, Top,
         };
         [
             Top,
@@ -153,7 +153,13 @@ impl Splitter {
 
     /// Cuts `text`, the bytes after those consumed so far. Appends spans (relative to `text`) and what is broken;
     /// returns how many bytes are done with. The rest must come again, with more behind it.
-    pub fn cut(&mut self, text: &[u8], ending: Ending, spans: &mut Vec<Span>, broken: &mut Vec<Broken>) -> usize {
+    pub fn cut(
+        &mut self,
+        text: &[u8],
+        ending: Ending,
+        spans: &mut Vec<Span>,
+        broken: &mut Vec<Broken>,
+    ) -> usize {
         let mut at = 0;
         loop {
             let next = match self.context {
@@ -416,7 +422,11 @@ fn what_is_it(text: &[u8]) -> RecordRejection {
         Ok(_) => true,
         Err(error) => error.error_len().is_none(),
     };
-    if readable && !sample.contains(&0) { RecordRejection::UnknownEnvelope } else { RecordRejection::BadEncoding }
+    if readable && !sample.contains(&0) {
+        RecordRejection::UnknownEnvelope
+    } else {
+        RecordRejection::BadEncoding
+    }
 }
 
 /// Looks at the value that begins at `at`; `find_records` stops at an object's own `Records` array.
@@ -539,7 +549,8 @@ mod tests {
             let ending = if chunks.peek().is_some() { Ending::More } else { Ending::Eof };
             let mut spans = Vec::new();
             let done = splitter.cut(&held, ending, &mut spans, &mut broken);
-            let text = |s: &Span| String::from_utf8_lossy(&held[s.start as usize..s.end as usize]).into_owned();
+            let text =
+                |s: &Span| String::from_utf8_lossy(&held[s.start as usize..s.end as usize]).into_owned();
             values.extend(spans.iter().map(text));
             held.drain(..done);
             if ending == Ending::Eof {
@@ -551,7 +562,10 @@ mod tests {
     fn check(text: &str, values: &[&str], broken: &[Broken]) {
         for piece in [1, 2, 3, 7, 1000] {
             let got = cut_all(text, piece);
-            assert_eq!((got.0.iter().map(String::as_str).collect::<Vec<_>>(), &got.1[..]), (values.to_vec(), broken));
+            assert_eq!(
+                (got.0.iter().map(String::as_str).collect::<Vec<_>>(), &got.1[..]),
+                (values.to_vec(), broken)
+            );
         }
     }
 

@@ -8,7 +8,7 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use super::callers::{CallerName, VERSION_BITS, hash_name};
 use super::piece::Piece;
-use super::{HOURS_KEPT, HOUR_S, MINUTE_S, Versions, bucket};
+use super::{HOUR_S, HOURS_KEPT, MINUTE_S, Versions, bucket};
 
 /// Who called, and how.
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +95,9 @@ impl Delta {
         let name = CallerName { account_id: cut(key.account_id), principal: cut(key.principal) };
         let hash = hash_name(&self.hasher, name);
         let (names, callers) = (&self.names, &self.callers);
-        if let Some(&found) = self.table.find(hash, |&number| name_of(names, &callers[number as usize]) == name) {
+        if let Some(&found) =
+            self.table.find(hash, |&number| name_of(names, &callers[number as usize]) == name)
+        {
             return found;
         }
         let (start, number) = (self.names.len() as u32, self.callers.len() as u32);
@@ -112,7 +114,8 @@ impl Delta {
 }
 
 fn name_of<'a>(names: &'a str, entry: &Entry) -> CallerName<'a> {
-    let (account_id, principal) = names[entry.start as usize..entry.end as usize].split_at(entry.account_len as usize);
+    let (account_id, principal) =
+        names[entry.start as usize..entry.end as usize].split_at(entry.account_len as usize);
     CallerName { account_id, principal }
 }
 

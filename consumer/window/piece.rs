@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::callers::{CallerLimits, CallerName, VERSION_BITS};
-use super::{MINUTE_S, HOUR_S, Versions, Windows};
+use super::{HOUR_S, MINUTE_S, Versions, Windows};
 
 /// Callers and counts. Numbers of callers are those of whoever wrote the piece, see [`PieceReader`].
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -52,7 +52,12 @@ impl Windows {
     }
 
     /// The number of a caller, and whether there was no room for it.
-    pub(super) fn caller(&mut self, name: CallerName<'_>, is_outside: bool, limits: CallerLimits) -> (u32, bool) {
+    pub(super) fn caller(
+        &mut self,
+        name: CallerName<'_>,
+        is_outside: bool,
+        limits: CallerLimits,
+    ) -> (u32, bool) {
         self.callers.number(name, is_outside, limits)
     }
 
@@ -96,9 +101,17 @@ impl Windows {
     }
 
     /// A number for each caller of a window at `at_s`, the same for the same name, by versions.
-    pub fn caller_hashes(&self, window: WindowSize, at_s: i64, hasher: &hashbrown::DefaultHashBuilder) -> Vec<(Versions, u64)> {
+    pub fn caller_hashes(
+        &self,
+        window: WindowSize,
+        at_s: i64,
+        hasher: &hashbrown::DefaultHashBuilder,
+    ) -> Vec<(Versions, u64)> {
         let keys = self.sums(window, at_s).into_keys();
-        keys.filter_map(|key| Some((versions_of(key)?, hash_name(hasher, self.callers.name(key >> VERSION_BITS))))).collect()
+        keys.filter_map(|key| {
+            Some((versions_of(key)?, hash_name(hasher, self.callers.name(key >> VERSION_BITS))))
+        })
+        .collect()
     }
 
     /// Everything as pieces of about `piece_bytes`, callers before their counts.
@@ -149,13 +162,16 @@ impl Ring {
 
     fn range(&self, first: i32, last: i32) -> impl Iterator<Item = &Counts> {
         let newest = self.newest;
-        let with_bucket = self.buckets.iter().enumerate().map(move |(back, counts)| (newest - back as i32, counts));
+        let with_bucket =
+            self.buckets.iter().enumerate().map(move |(back, counts)| (newest - back as i32, counts));
         with_bucket.filter(move |(bucket, _)| (first..=last).contains(bucket)).map(|(_, counts)| counts)
     }
 
     fn entries(&self, per_piece: usize) -> impl Iterator<Item = Vec<(i32, u32, u32)>> {
-        let buckets = self.buckets.iter().enumerate().map(|(back, counts)| (self.newest - back as i32, counts));
-        let mut all = buckets.flat_map(|(bucket, counts)| counts.iter().map(move |(key, count)| (bucket, *key, *count)));
+        let buckets =
+            self.buckets.iter().enumerate().map(|(back, counts)| (self.newest - back as i32, counts));
+        let mut all = buckets
+            .flat_map(|(bucket, counts)| counts.iter().map(move |(key, count)| (bucket, *key, *count)));
         std::iter::from_fn(move || {
             let piece: Vec<_> = all.by_ref().take(per_piece).collect();
             (!piece.is_empty()).then_some(piece)

@@ -9,7 +9,12 @@ use crate::event::Event;
 use crate::totals::{EventRejection, RecordRejection};
 
 /// Gives what stands in `value` to `found`.
-pub fn open(value: Value<'_, '_>, message: &mut Document, fragment: &mut Document, found: &mut impl FnMut(Found<'_>)) {
+pub fn open(
+    value: Value<'_, '_>,
+    message: &mut Document,
+    fragment: &mut Document,
+    found: &mut impl FnMut(Found<'_>),
+) {
     if let Some(elements) = value.elements() {
         elements.for_each(|element| one(element, message, fragment, found));
         return;
@@ -18,7 +23,12 @@ pub fn open(value: Value<'_, '_>, message: &mut Document, fragment: &mut Documen
 }
 
 /// One value that is an envelope or an event.
-fn one(value: Value<'_, '_>, message: &mut Document, fragment: &mut Document, found: &mut impl FnMut(Found<'_>)) {
+fn one(
+    value: Value<'_, '_>,
+    message: &mut Document,
+    fragment: &mut Document,
+    found: &mut impl FnMut(Found<'_>),
+) {
     if !value.is_object() {
         return found(Found::Rejected(EventRejection::NotObject));
     }
@@ -32,7 +42,9 @@ fn one(value: Value<'_, '_>, message: &mut Document, fragment: &mut Document, fo
             log_events.for_each(|log_event| log_message(log_event, message, fragment, found));
         }
         (Some(_), Some(_), ..) => found(Found::UnknownEnvelope(RecordRejection::UnknownEnvelope)),
-        (.., Some(detail_type), Some(detail)) if detail_type.ends_with(" via CloudTrail") => event(detail, fragment, found),
+        (.., Some(detail_type), Some(detail)) if detail_type.ends_with(" via CloudTrail") => {
+            event(detail, fragment, found)
+        }
         (.., Some(_), Some(_)) => found(Found::UnknownEnvelope(RecordRejection::UnknownEnvelope)),
         _ => read_event(value, fragment, found),
     }

@@ -17,7 +17,9 @@ pub fn read<'a>(value: Value<'_, 'a>, fragment: &mut Document, event: &mut Event
         match key.len() {
             7 if key == "eventID" => event.id = text(value),
             7 if key == "eventId" => event.aggregated_id = text(value),
-            8 if key == "addendum" => event.is_correction = value.member("originalEventID").and_then(text).is_some(),
+            8 if key == "addendum" => {
+                event.is_correction = value.member("originalEventID").and_then(text).is_some()
+            }
             9 if key == "eventTime" => event.time = text(value),
             9 if key == "eventName" => event.name = text(value),
             9 if key == "awsRegion" => event.region = text(value),
