@@ -1,0 +1,77 @@
+//! What people and Prometheus ask: `/metrics`, `/-/…`, `/api/v1`, the page.
+//!
+//! Enters: HTTP requests and what the shards have committed. Leaves: text, JSON and HTML. Nothing is written
+//! here but the computed gauges, just before they are read. Texts that came with events are hostile: JSON and the
+//! metrics' format escape them by themselves, the page through `page::escape`. Reads run beside the async tasks,
+//! and few large answers are in memory at once. A request fails alone: with a message that names the fix, never
+//! with a panic.
+
+mod api;
+mod cursor;
+mod error;
+mod page;
+mod parameters;
+mod probes;
+mod routes;
+mod scrape;
+mod serve;
+mod shards;
+mod shared;
+mod stall;
+mod summary;
+#[cfg(test)]
+mod tests;
+mod windows;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::Clock;
+use crate::metrics::Metrics;
+use crate::pipeline::{Readiness, Settings, Views};
+
+pub use serve::serve;
+
+/// Asks for the config to be read again; takes the answer, with the reason if the old one stays in force.
+pub type ReloadRequest = oneshot::Sender<Result<(), String>>;
+
+/// What the answers are drawn from.
+pub struct Web {
+    /// What is committed.
+    pub views: Arc<Views>,
+    /// Whether traffic may come.
+    pub readiness: Arc<Readiness>,
+    /// The series.
+    pub metrics: Arc<Metrics>,
+    /// What of the config may change while the process runs; `series` bounds `/metrics`.
+    pub settings: watch::Receiver<Arc<Settings>>,
+    /// The wall clock.
+    pub clock: Clock,
+    /// The config in force.
+    pub status: watch::Receiver<Arc<Status>>,
+    /// Takes what `POST /-/reload` asks for; none where there is no config file to read again.
+    pub reload: Option<mpsc::Sender<ReloadRequest>>,
+}
+
+/// The config in force, as far as it is shown or heeded here.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// As `config show` prints it, without secrets.
+    pub config: serde_json::Value,
+    /// `POST /-/reload` is allowed (`web.enable_reload`).
+    pub reload_enabled: bool,
+}
+
+/// What clients may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Connections at once (`web.max_connections`); further ones wait until one ends.
+    pub max_connections: usize,
+    /// Bytes of a request's body (`web.max_body`).
+    pub max_body: usize,
+    /// For each of these: the head of a request to arrive, the answer to be ready, the client to take some of
+    /// it, the connections to end at shutdown.
+    pub timeout: Duration,
+}

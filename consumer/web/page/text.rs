@@ -1,0 +1,69 @@
+//! Numbers, shares and times as people read them.
+
+/// `1234567` as `1,234,567`.
+pub fn number(value: u64) -> String {
+    let digits = value.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// A share in percent, rounded down: 100 % is all of it, and nothing less.
+pub fn share(part: u64, whole: u64) -> String {
+    if whole == 0 {
+        return "–".to_owned();
+    }
+    let per_mille = u128::from(part) * 1000 / u128::from(whole);
+    if part > 0 && per_mille == 0 {
+        return "under 0.1 %".to_owned();
+    }
+    format!("{}.{} %", per_mille / 10, per_mille % 10)
+}
+
+/// A time, which has no characters that need escaping.
+pub fn instant(time: &str) -> String {
+    format!("<time datetime=\"{time}\">{time}</time>")
+}
+
+/// How far behind, in the unit that fits.
+pub fn duration(seconds: f64) -> String {
+    match seconds {
+        ..120.0 => format!("{seconds:.1} s"),
+        ..7200.0 => format!("{:.0} min", seconds / 60.0),
+        ..172_800.0 => format!("{:.1} h", seconds / 3600.0),
+        _ => format!("{:.1} days", seconds / 86_400.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(number), ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn shares() {
+        let check = |part, whole, expect: &str| assert_eq!(share(part, whole), expect);
+        check(0, 0, "–");
+        check(0, 7, "0.0 %");
+        check(1, 1_000_000, "under 0.1 %");
+        check(999_999, 1_000_000, "99.9 %");
+        check(1_000_000, 1_000_000, "100.0 %");
+    }
+
+    #[test]
+    fn durations() {
+        assert_eq!(
+            [0.25, 600.0, 10_800.0, 864_000.0].map(duration),
+            ["0.2 s", "10 min", "3.0 h", "10.0 days"]
+        );
+    }
+}
