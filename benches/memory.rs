@@ -15,7 +15,10 @@ fn main() {
         return;
     }
     let binary = env!("CARGO_BIN_EXE_trailmeter");
-    println!("{:>10} {:>12} {:>10} {:>10} {:>16} {:>16}", "callers", "events", "peak MiB", "then MiB", "restart peak MiB", "start to ready");
+    println!(
+        "{:>10} {:>12} {:>10} {:>10} {:>16} {:>16}",
+        "callers", "events", "peak MiB", "then MiB", "restart peak MiB", "start to ready"
+    );
     measure(binary, 1_000_000, 2_000_000, 10_000_000);
     measure(binary, 5_000, 500_000, 2_000_000);
 }
@@ -46,7 +49,14 @@ fn measure(binary: &str, callers: u64, first: u64, more: u64) {
 fn generate(binary: &str, callers: u64, seed: u64, events: u64) -> Child {
     let mut command = Command::new(binary);
     command.args(["generate", "--preset", "organisation", "--envelope", "ndjson", "--duration", "2h"]);
-    command.args(["--callers", &callers.to_string(), "--seed", &seed.to_string(), "--events", &events.to_string()]);
+    command.args([
+        "--callers",
+        &callers.to_string(),
+        "--seed",
+        &seed.to_string(),
+        "--events",
+        &events.to_string(),
+    ]);
     command.stdout(Stdio::piped()).spawn().unwrap()
 }
 

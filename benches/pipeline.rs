@@ -26,11 +26,14 @@ const ROUNDS: usize = 9;
 /// A shard's task merges what it counted about once a second.
 const COMMIT_EVERY: usize = 50_000;
 
+/// A part of the pipeline, over all records.
+type Stage = fn(&[Payload]) -> u64;
+
 fn main() {
     let records = records();
-    let bytes: usize = records.iter().map(|record| record_bytes(record)).sum();
+    let bytes: usize = records.iter().map(record_bytes).sum();
     println!("{} records, {} bytes each on average", records.len(), bytes / records.len());
-    let stages: [(&str, fn(&[Payload]) -> u64); 5] = [
+    let stages: [(&str, Stage); 5] = [
         ("copy and parse (simd-json tape)", parse),
         ("  + envelope and fields (decode)", decode),
         ("  + judgement, principal, versions (event)", classify),
@@ -47,13 +50,19 @@ fn main() {
     }
     let medians: Vec<f64> = nanoseconds.iter_mut().map(|times| median(times)).collect();
     let whole = medians[stages.len() - 1];
-    println!("{:50} {:>9} {:>7} {:>8} {:>11} {:>13}", "up to this stage", "ns/event", "share", "GB/s", "events/s", "min to max");
+    println!(
+        "{:50} {:>9} {:>7} {:>8} {:>11} {:>13}",
+        "up to this stage", "ns/event", "share", "GB/s", "events/s", "min to max"
+    );
     let mut before = 0.0;
     for (((name, _), median), times) in stages.iter().zip(&medians).zip(&nanoseconds) {
         let share = (median - before) / whole * 100.0;
         let gigabytes = bytes as f64 / records.len() as f64 / median;
         let spread = format!("{:.0}-{:.0}", times[0], times[times.len() - 1]);
-        println!("{name:50} {median:>9.0} {share:>6.0}% {gigabytes:>8.2} {:>11.0} {spread:>13}", 1e9 / median);
+        println!(
+            "{name:50} {median:>9.0} {share:>6.0}% {gigabytes:>8.2} {:>11.0} {spread:>13}",
+            1e9 / median
+        );
         before = *median;
     }
 }
@@ -117,7 +126,8 @@ struct Upto {
 impl Sink for Upto {
     fn event(&mut self, event: &Event<'_>) {
         let duplicates = &mut self.duplicates;
-        let is_known = |id: &str| duplicates.as_mut().is_some_and(|ids| ids.is_duplicate(id, 1_800_000_000, DUPLICATES));
+        let is_known =
+            |id: &str| duplicates.as_mut().is_some_and(|ids| ids.is_duplicate(id, 1_800_000_000, DUPLICATES));
         let verdict = judge::judge(event, &self.policy, 1_800_000_000, is_known);
         black_box(verdict);
         self.sum += principal::principal(event, &mut self.scratch).len() as u64;
@@ -161,7 +171,8 @@ fn count(records: &[Payload]) -> u64 {
         commit_bytes: 16 << 20,
     };
     let metrics = Arc::new(Metrics::new().unwrap());
-    let mut counter = Counter::new(Arc::new(settings), Arc::clone(&metrics), None, Duplicates::default(), None);
+    let mut counter =
+        Counter::new(Arc::new(settings), Arc::clone(&metrics), None, Duplicates::default(), None);
     let (mut decoder, mut windows) = (Decoder::new(LIMITS), Windows::default());
     for records in records.chunks(COMMIT_EVERY) {
         for record in records {

@@ -214,5 +214,7 @@ fn add_each(counts: &mut [u64], others: &[u64]) {
 }
 
 fn by_label<'a>(labels: impl Iterator<Item = &'a str>, counts: &[u64]) -> Value {
-    Value::Object(labels.zip(counts).map(|(label, count)| (label.to_owned(), json!(count))).collect::<Map<_, _>>())
+    Value::Object(
+        labels.zip(counts).map(|(label, count)| (label.to_owned(), json!(count))).collect::<Map<_, _>>(),
+    )
 }

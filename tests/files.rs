@@ -21,7 +21,8 @@ fn check(files: &Path, accounts: &str) {
     let expected: Value = serde_json::from_str(&python("tests/oracle/count.py", &arguments)).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("trailmeter.yaml");
-    let accounts: Vec<String> = accounts.split(',').filter(|id| !id.is_empty()).map(|id| format!("'{id}'")).collect();
+    let accounts: Vec<String> =
+        accounts.split(',').filter(|id| !id.is_empty()).map(|id| format!("'{id}'")).collect();
     let state = folder.path().join("state");
     let text = format!(
         "sources: [{{files: {{paths: [{path:?}]}}}}]\nstate: {{embedded: {{path: {state:?}}}}}\norganization: {{accounts: [{}]}}\n",
@@ -138,16 +139,38 @@ fn check_generated(options: &[&str]) {
 
 #[test]
 fn generated_organisation() {
-    check_generated(&["--events", "8000", "--preset", "organisation", "--duration", "3d", "--late", "0.2", "--duplicates", "0.05"]);
+    check_generated(&[
+        "--events",
+        "8000",
+        "--preset",
+        "organisation",
+        "--duration",
+        "3d",
+        "--late",
+        "0.2",
+        "--duplicates",
+        "0.05",
+    ]);
 }
 
 #[test]
 fn generated_and_broken_lines() {
     let broken = ["--broken", "0.05", "--future", "0.01", "--future-from", "2999-01-01T00:00:00Z"];
-    check_generated(&[&["--events", "6000", "--envelope", "ndjson", "--duration", "3d"][..], &broken].concat());
+    check_generated(
+        &[&["--events", "6000", "--envelope", "ndjson", "--duration", "3d"][..], &broken].concat(),
+    );
 }
 
 #[test]
 fn generated_in_log_subscriptions() {
-    check_generated(&["--events", "5000", "--envelope", "cloudwatch-logs", "--late", "0.1", "--duplicates", "0.1"]);
+    check_generated(&[
+        "--events",
+        "5000",
+        "--envelope",
+        "cloudwatch-logs",
+        "--late",
+        "0.1",
+        "--duplicates",
+        "0.1",
+    ]);
 }

@@ -102,7 +102,7 @@ async fn reads_each_record_once_across_a_split_and_a_merge() {
     assert!(generations.is_sorted(), "a child was read before its parents");
     assert!(throttled > 0, "the server did not enforce its limits");
     assert!(expired.load(Ordering::Relaxed) > 0, "no iterator expired");
-    assert_eq!(source.retention(), Some(Duration::from_secs(24 * 3600)));
+    assert_eq!(source.retention_ms(), Some(24 * 3_600_000));
     assert_eq!(lineage(&plans), ["0", "1<0*", "2<0", "3<1*<2*"]);
     drop(records);
     assert_eq!(inflight.available_permits(), 64 * 1024);

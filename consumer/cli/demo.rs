@@ -8,7 +8,9 @@ use crate::config::raw::{RawAccount, RawConfig, RawFormat, RawGenerator, RawLeve
 use crate::generate::LiveOrganisation;
 
 #[derive(Args)]
-#[command(after_help = "Example:\n  trailmeter demo --rate 1000\n\nThe state is in a temporary folder and goes with the process.")]
+#[command(
+    after_help = "Example:\n  trailmeter demo --rate 1000\n\nThe state is in a temporary folder and goes with the process."
+)]
 pub struct DemoArguments {
     /// Events per second
     #[arg(long, env = "TRAILMETER_RATE", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -33,7 +35,8 @@ pub fn run(arguments: DemoArguments) -> Result<(), Failure> {
         sources: vec![RawSource { generator: Some(generator), ..RawSource::default() }],
         ..RawConfig::default()
     };
-    raw.organization.accounts = accounts.into_iter().map(|account| RawAccount::Text(format!("{account:012}"))).collect();
+    raw.organization.accounts =
+        accounts.into_iter().map(|account| RawAccount::Text(format!("{account:012}"))).collect();
     raw.state.embedded.path = folder.path().join("state").display().to_string();
     raw.web.enable_reload = true;
     let listen = match arguments.listen {
@@ -51,7 +54,10 @@ pub fn run(arguments: DemoArguments) -> Result<(), Failure> {
         println!("  page          http://{address}/");
         println!("  metrics       http://{address}/metrics");
         println!("  weak and all  http://{address}/api/v1/windows?window=1h");
-        println!("A generated organisation at {} calls a second, with the last day behind it.", arguments.rate);
+        println!(
+            "A generated organisation at {} calls a second, with the last day behind it.",
+            arguments.rate
+        );
         println!("A new weak caller appears after a few seconds, then again and again. Ctrl-C ends it.");
     }))
 }

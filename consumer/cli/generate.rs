@@ -189,7 +189,11 @@ fn options(arguments: &GenerateArguments) -> Result<Options, Failure> {
     options.future_s = instant("future-from", &arguments.future_from).transpose()?;
     if let Some(text) = &arguments.duration {
         let duration = Span::parse(text).filter(|span| span.0 >= 1000);
-        let why = || Failure::Usage(format!("--duration: {text:?} is no duration: write one such as 90s, 5m, 24h or 3d"));
+        let why = || {
+            Failure::Usage(format!(
+                "--duration: {text:?} is no duration: write one such as 90s, 5m, 24h or 3d"
+            ))
+        };
         options.duration_s = duration.ok_or_else(why)?.0 / 1000;
     }
     let set = |target: &mut f64, share: Option<f64>| *target = share.unwrap_or(*target);
@@ -213,14 +217,23 @@ fn options(arguments: &GenerateArguments) -> Result<Options, Failure> {
     Ok(options)
 }
 
-fn write_files(arguments: &GenerateArguments, events: Generator, gzip: bool, folder: &Path) -> Result<(), Failure> {
+fn write_files(
+    arguments: &GenerateArguments,
+    events: Generator,
+    gzip: bool,
+    folder: &Path,
+) -> Result<(), Failure> {
     let progress = progress(arguments.events);
     let mut files = Files { folder, arguments, gzip, written: 0 };
     // Delivery files hold the events of one account and region, as CloudTrail's do.
     let mut waiting: BTreeMap<(u64, &'static str), Vec<Generated>> = BTreeMap::new();
     for event in events {
         progress.inc(1);
-        let place = if arguments.envelope == EnvelopeName::Delivery { (event.account, event.region) } else { (0, "") };
+        let place = if arguments.envelope == EnvelopeName::Delivery {
+            (event.account, event.region)
+        } else {
+            (0, "")
+        };
         let full = waiting.entry(place).or_default();
         full.push(event);
         if full.len() >= arguments.events_per_file as usize {
@@ -261,10 +274,16 @@ impl Files<'_> {
                 text.push(b'\n');
             });
             let path = format!("events-{:06}.json", self.written);
-            return if self.gzip { self.put(&format!("{path}.gz"), &compressed(&text)?) } else { self.put(&path, &text) };
+            return if self.gzip {
+                self.put(&format!("{path}.gz"), &compressed(&text)?)
+            } else {
+                self.put(&path, &text)
+            };
         }
         let ending = if name == EnvelopeName::Kpl { "kpl" } else { "json.gz" };
-        records.iter().try_for_each(|record| self.put(&format!("events-{:06}.{ending}", self.written), record))
+        records
+            .iter()
+            .try_for_each(|record| self.put(&format!("events-{:06}.{ending}", self.written), record))
     }
 
     fn put(&mut self, path: &str, bytes: &[u8]) -> Result<(), Failure> {
@@ -290,11 +309,14 @@ fn write_out(arguments: &GenerateArguments, events: Generator, gzip: bool) -> Re
         return Err(Failure::Usage(why.to_owned()));
     }
     let output: Box<dyn Write> = match gzip {
-        true => Box::new(flate2::write::GzEncoder::new(std::io::stdout().lock(), flate2::Compression::default())),
+        true => {
+            Box::new(flate2::write::GzEncoder::new(std::io::stdout().lock(), flate2::Compression::default()))
+        }
         false => Box::new(std::io::stdout().lock()),
     };
     let mut output = BufWriter::with_capacity(1 << 20, output);
-    let result = write_lines(name, events, arguments.events_per_file as usize, &mut output).and_then(|()| output.flush());
+    let result = write_lines(name, events, arguments.events_per_file as usize, &mut output)
+        .and_then(|()| output.flush());
     match result {
         // Whoever reads has seen enough.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
@@ -342,4 +364,3 @@ mod tests {
         }
     }
 }
-

@@ -113,7 +113,10 @@ async fn put(api: &SdkApi, records: Vec<NewRecord>) -> Result<(), Failure> {
         let batch: Vec<NewRecord> = waiting.drain(..waiting.len().min(MAX_RECORDS)).collect();
         let refused = match api.put_records(batch.clone()).await {
             Ok(outcomes) => {
-                let refused = batch.into_iter().zip(outcomes).filter_map(|(record, outcome)| outcome.err().map(|why| (record, why)));
+                let refused = batch
+                    .into_iter()
+                    .zip(outcomes)
+                    .filter_map(|(record, outcome)| outcome.err().map(|why| (record, why)));
                 refused.collect::<Vec<_>>()
             }
             Err(error @ (ApiError::Throttled(_) | ApiError::Transient(_))) => {
@@ -145,7 +148,9 @@ fn lines(paths: Vec<PathBuf>) -> impl Iterator<Item = anyhow::Result<Vec<u8>>> {
             if path.as_os_str() == files::STDIN {
                 return Ok(Box::new(std::io::stdin()));
             }
-            Ok(Box::new(std::fs::File::open(&path).with_context(|| format!("{} can't be read", path.display()))?))
+            Ok(Box::new(
+                std::fs::File::open(&path).with_context(|| format!("{} can't be read", path.display()))?,
+            ))
         };
         let lines: Box<dyn Iterator<Item = anyhow::Result<Vec<u8>>> + Send> = match open() {
             Ok(file) => Box::new(BufReader::new(file).split(b'\n').map(|line| line.map_err(Into::into))),

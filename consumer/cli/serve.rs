@@ -79,7 +79,8 @@ pub async fn serve(
     let web_shutdown = CancellationToken::new();
     let served = tokio::spawn(web::serve(listener, web, bounds(&config.web), web_shutdown.clone()));
     let grace = config.grace;
-    let reloader = Reloader { config, reload, settings: settings_sender, status: status_sender, metrics, clock };
+    let reloader =
+        Reloader { config, reload, settings: settings_sender, status: status_sender, metrics, clock };
     tokio::spawn(reloader.run(reload_requests));
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
     listening(address);
@@ -142,7 +143,9 @@ async fn bind(address: SocketAddr, listen: Listen) -> Result<TcpListener, Failur
             Ok(TcpListener::bind(SocketAddr::new(address.ip(), 0)).await?)
         }
         Err(error) => {
-            let why = format!("can't listen on {address} ({error}): set `web.listen` or --listen to a free address");
+            let why = format!(
+                "can't listen on {address} ({error}): set `web.listen` or --listen to a free address"
+            );
             Err(Failure::Runtime(anyhow::anyhow!(why)))
         }
     }
@@ -164,7 +167,8 @@ fn open_state(path: PathBuf, clock: &Clock) -> Result<EmbeddedState, Failure> {
 fn dead_letter(config: &Config) -> Result<DeadLetter, Failure> {
     let file = config.dead_letter.as_ref().map(|(path, max_bytes)| (path.as_path(), *max_bytes));
     DeadLetter::open(file).map_err(|error| {
-        let path = config.dead_letter.as_ref().map(|(path, _)| path.display().to_string()).unwrap_or_default();
+        let path =
+            config.dead_letter.as_ref().map(|(path, _)| path.display().to_string()).unwrap_or_default();
         Failure::Usage(format!("dead_letter.path: {path} can't be written: {error}"))
     })
 }
@@ -226,7 +230,9 @@ impl Reloader {
             self.metrics.reloaded(result.is_ok(), (self.clock)());
             match &result {
                 Ok(()) => tracing::info!("the config was read again and is in force"),
-                Err(why) => tracing::error!(%why, "the config was read again and refused: the old one stays in force"),
+                Err(why) => {
+                    tracing::error!(%why, "the config was read again and refused: the old one stays in force")
+                }
             }
             if let Some(answer) = answer {
                 // Whoever asked may be gone.

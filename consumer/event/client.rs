@@ -112,7 +112,8 @@ fn products(text: &str) -> impl Iterator<Item = Client<'_>> {
 
 fn is_sdk(name: &str) -> bool {
     let known = ["Boto3", "aws-cli", "Botocore", "Boto", "AWSPowerShell", "AWSPowerShell.NetCore"];
-    name.to_ascii_lowercase().starts_with("aws-sdk-") || known.iter().any(|sdk| name.eq_ignore_ascii_case(sdk))
+    name.to_ascii_lowercase().starts_with("aws-sdk-")
+        || known.iter().any(|sdk| name.eq_ignore_ascii_case(sdk))
 }
 
 #[cfg(test)]
@@ -156,9 +157,15 @@ mod tests {
         check("aws-sdk-js/3.1168.0 ua/2.1 os/linux#6", "aws-sdk-js", "3.1168.0", Some(true));
         let terraform = "aws-sdk-go/1.13.32 (go1.9.2; darwin; amd64) APN/1.0 HashiCorp/1.0 Terraform/0.11.7";
         check(terraform, "aws-sdk-go", "1.13.32", Some(true));
-        let provider = "[APN/1.0 HashiCorp/1.0 Terraform/1.1.2 (+https://www.terraform.io) aws-sdk-go/1.42.35 (go1.16)]";
+        let provider =
+            "[APN/1.0 HashiCorp/1.0 Terraform/1.1.2 (+https://www.terraform.io) aws-sdk-go/1.42.35 (go1.16)]";
         check(provider, "aws-sdk-go", "1.42.35", Some(true));
-        check("aws-sdk-java/2.20.160 Linux/5 Java/11 io/sync http/Apache", "aws-sdk-java", "2.20.160", Some(true));
+        check(
+            "aws-sdk-java/2.20.160 Linux/5 Java/11 io/sync http/Apache",
+            "aws-sdk-java",
+            "2.20.160",
+            Some(true),
+        );
         check("aws-sdk-java/1.11.200 Linux/3", "aws-sdk-java", "1.11.200", Some(false));
         check("aws-sdk-ruby2/2.11.0 ruby/2.3", "aws-sdk-ruby2", "2.11.0", Some(false));
         check("aws-sdk-dotnet-45/3.3.0.0 .NET", "aws-sdk-dotnet-45", "3.3.0.0", Some(true));

@@ -34,7 +34,12 @@ pub enum Verdict {
 /// known; it is asked at most once, and not for events that are rejected.
 ///
 /// The order is: rejected, duplicate, correction, not a call, shared copy, call.
-pub fn judge(event: &Event<'_>, policy: &Policy, now_s: i64, is_duplicate: impl FnOnce(&str) -> bool) -> Verdict {
+pub fn judge(
+    event: &Event<'_>,
+    policy: &Policy,
+    now_s: i64,
+    is_duplicate: impl FnOnce(&str) -> bool,
+) -> Verdict {
     let not_call = category(event);
     let time_s = match not_call {
         Some(_) => Ok(0),
@@ -206,7 +211,10 @@ mod tests {
         check(sound(), Verdict::Call { time_s: NOON });
         rejected(Event { time: None, source: None, id: Some("known"), ..sound() }, EventRejection::NoTime);
         rejected(Event { time: Some("yesterday"), source: None, ..sound() }, EventRejection::BadTime);
-        rejected(Event { time: Some("2023-07-10T12:15:01Z"), source: None, ..sound() }, EventRejection::FutureTime);
+        rejected(
+            Event { time: Some("2023-07-10T12:15:01Z"), source: None, ..sound() },
+            EventRejection::FutureTime,
+        );
         check(Event { time: Some("2023-07-10T12:15:00Z"), ..sound() }, Verdict::Call { time_s: NOON + 900 });
         rejected(Event { source: None, name: None, ..sound() }, EventRejection::NoSource);
         rejected(Event { name: None, id: Some("known"), ..sound() }, EventRejection::NoName);
@@ -234,7 +242,8 @@ mod tests {
         not_call(Event { category: Some("Aggregated"), ..bare }, NotCall::Aggregated);
         not_call(Event { category: Some("NetworkActivity"), ..bare }, NotCall::NetworkActivity);
         not_call(Event { is_digest: true, ..bare }, NotCall::Digest);
-        let denied = Event { category: Some("NetworkActivity"), error_code: Some("VpceAccessDenied"), ..sound() };
+        let denied =
+            Event { category: Some("NetworkActivity"), error_code: Some("VpceAccessDenied"), ..sound() };
         check(denied, Verdict::Call { time_s: NOON });
     }
 
@@ -246,7 +255,8 @@ mod tests {
             ..sound()
         };
         check(call(Some("1"), Some("2")), Verdict::Dropped(Dropped::SharedCopy));
-        for (caller, recipient) in [(Some("2"), Some("1")), (Some("1"), Some("1")), (None, Some("2")), (Some("1"), None)]
+        for (caller, recipient) in
+            [(Some("2"), Some("1")), (Some("1"), Some("1")), (None, Some("2")), (Some("1"), None)]
         {
             check(call(caller, recipient), Verdict::Call { time_s: NOON });
         }
@@ -267,7 +277,9 @@ mod tests {
 
     #[test]
     fn weaknesses() {
-        let of = |event: Event<'_>| Weakness::ALL.into_iter().filter(|w| w.is_of(&event)).map(Weakness::label).collect::<Vec<_>>();
+        let of = |event: Event<'_>| {
+            Weakness::ALL.into_iter().filter(|w| w.is_of(&event)).map(Weakness::label).collect::<Vec<_>>()
+        };
         let key = Identity { access_key_id: Some("AKIA1"), ..Identity::default() };
         let weak = Event {
             signature: Reported::Known(SignatureVersion::SigV2),

@@ -15,7 +15,9 @@ pub fn principal<'s, 'a: 's>(event: &Event<'a>, scratch: &'s mut String) -> &'s 
         Some("AssumedRole") => assumed_role(identity.arn).map(|role| {
             write(scratch, &["arn:", role.partition, ":iam::", role.account, ":role/", role.name])
         }),
-        Some("Root") => Some(write(scratch, &["arn:", partition(event), ":iam::", event.account_id(), ":root"])),
+        Some("Root") => {
+            Some(write(scratch, &["arn:", partition(event), ":iam::", event.account_id(), ":root"]))
+        }
         Some("FederatedUser") => identity.issuer_arn.or(identity.arn),
         Some("AWSService") => identity.invoked_by,
         Some("AWSAccount") => Some(account(event, scratch)),
@@ -40,7 +42,8 @@ pub fn session<'a>(identity: &Identity<'a>) -> Option<&'a str> {
 
 /// Whether the caller is anonymous: outside every organisation.
 pub fn is_anonymous(identity: &Identity<'_>) -> bool {
-    identity.kind == Some("AWSAccount") && matches!(identity.account_id, Some("anonymous" | "ANONYMOUS_PRINCIPAL"))
+    identity.kind == Some("AWSAccount")
+        && matches!(identity.account_id, Some("anonymous" | "ANONYMOUS_PRINCIPAL"))
 }
 
 fn fallback<'a>(identity: &Identity<'a>) -> &'a str {
@@ -118,7 +121,10 @@ mod tests {
         check("type=IAMUser arn=arn:aws:iam::1:user/a user=a", "arn:aws:iam::1:user/a");
         check("type=IAMUser user=a principal=AIDA", "a");
         check("type=Role arn=arn:aws:iam::1:role/r", "arn:aws:iam::1:role/r");
-        check("type=AssumedRole arn=arn:aws:sts::1:assumed-role/r/s issuer=arn:aws:iam::1:role/p/r", "arn:aws:iam::1:role/p/r");
+        check(
+            "type=AssumedRole arn=arn:aws:sts::1:assumed-role/r/s issuer=arn:aws:iam::1:role/p/r",
+            "arn:aws:iam::1:role/p/r",
+        );
         check("type=AssumedRole arn=arn:aws-cn:sts::1:assumed-role/r/s", "arn:aws-cn:iam::1:role/r");
         check("type=AssumedRole arn=arn:aws:sts::1:assumed-role/r", "arn:aws:sts::1:assumed-role/r");
         check("type=AssumedRole principal=AROA:s", "AROA:s");
@@ -146,7 +152,10 @@ mod tests {
 
     #[test]
     fn people_from_elsewhere() {
-        check("type=WebIdentityUser provider=accounts.google.com user=u principal=p", "accounts.google.com/u");
+        check(
+            "type=WebIdentityUser provider=accounts.google.com user=u principal=p",
+            "accounts.google.com/u",
+        );
         check("type=SAMLUser provider=saml principal=p", "p");
         check("type=IdentityCenterUser behalf=u principal=p", "identitycenter:u");
         check("type=IdentityCenterUser principal=p", "p");

@@ -48,8 +48,10 @@ mod tests {
 
     #[test]
     fn spellings() {
-        let check = |text: &str, label: &str| assert_eq!(LABELS[SignatureVersion::read(text).code() as usize], label);
-        for (text, label) in [("SigV2", "SigV2"), ("sigv2", "SigV2"), ("2", "SigV2"), ("4", "SigV4"), ("SIGV4A", "SigV4A")]
+        let check =
+            |text: &str, label: &str| assert_eq!(LABELS[SignatureVersion::read(text).code() as usize], label);
+        for (text, label) in
+            [("SigV2", "SigV2"), ("sigv2", "SigV2"), ("2", "SigV2"), ("4", "SigV4"), ("SIGV4A", "SigV4A")]
         {
             check(text, label);
         }

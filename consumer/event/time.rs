@@ -9,7 +9,9 @@ pub fn parse(text: &str) -> Option<i64> {
     if bytes.len() < 20 || bytes.last() != Some(&b'Z') {
         return None;
     }
-    if [bytes[4], bytes[7], bytes[10], bytes[13], bytes[16]] != *b"--T::" || !is_fraction(&bytes[19..bytes.len() - 1]) {
+    if [bytes[4], bytes[7], bytes[10], bytes[13], bytes[16]] != *b"--T::"
+        || !is_fraction(&bytes[19..bytes.len() - 1])
+    {
         return None;
     }
     let pair = |at: usize| digits(&bytes[at..at + 2]);

@@ -58,7 +58,8 @@ impl Distribution {
     /// The name is not valid.
     pub fn new(name: &str, help: &str, bounds_s: &[f64]) -> prometheus::Result<Self> {
         let desc = Desc::new(name.to_owned(), help.to_owned(), Vec::new(), std::collections::HashMap::new())?;
-        let inner = Inner { buckets: vec![0; bounds_s.len()], count: 0, sum_s: 0.0, minutes: VecDeque::new() };
+        let inner =
+            Inner { buckets: vec![0; bounds_s.len()], count: 0, sum_s: 0.0, minutes: VecDeque::new() };
         Ok(Self { desc, bounds_s: bounds_s.into(), inner: Arc::new(Mutex::new(inner)) })
     }
 
@@ -146,7 +147,8 @@ mod tests {
         distribution.add(&mut observations, 60_000);
         let family = &distribution.collect()[0];
         let histogram = family.get_metric()[0].get_histogram();
-        let counts: Vec<u64> = histogram.get_bucket().iter().map(|bucket| bucket.cumulative_count()).collect();
+        let counts: Vec<u64> =
+            histogram.get_bucket().iter().map(|bucket| bucket.cumulative_count()).collect();
         assert_eq!((counts, histogram.get_sample_count()), (vec![2, 3], 4));
         assert_eq!(distribution.quantiles(240_000)["count"], 4);
         assert_eq!(distribution.quantiles(240_000)["p50"], 0.05);

@@ -13,8 +13,15 @@ use crate::event::{signature, tls};
 use crate::totals::{Dropped, EventRejection, NotCall, RecordRejection, Totals, UnknownReason};
 
 /// A limit that may bite, for `trailmeter_limit_hits_total`.
-pub const LIMITS: [&str; 7] =
-    ["callers", "outside_callers", "event_sources", "decompressed_bytes", "event_bytes", "depth", "dead_letter"];
+pub const LIMITS: [&str; 7] = [
+    "callers",
+    "outside_callers",
+    "event_sources",
+    "decompressed_bytes",
+    "event_bytes",
+    "depth",
+    "dead_letter",
+];
 
 /// The series of one process.
 pub struct Metrics {
@@ -108,7 +115,11 @@ impl Metrics {
         let metrics = Self {
             records: counters("trailmeter_records_total", "Records.", &["source", "outcome", "reason"])?,
             events: counters("trailmeter_events_total", "Events.", &["outcome", "reason"])?,
-            calls: counters("trailmeter_calls_total", "Calls.", &["signature_version", "tls_version", "event_source"])?,
+            calls: counters(
+                "trailmeter_calls_total",
+                "Calls.",
+                &["signature_version", "tls_version", "event_source"],
+            )?,
             unknown_calls: counters(
                 "trailmeter_unknown_calls_total",
                 "Calls whose signature or TLS version can't be told.",
@@ -174,7 +185,13 @@ impl Metrics {
             self.commits.with_label_values(&[outcome]);
         }
         LIMITS.iter().for_each(|limit| drop(self.limit_hits.with_label_values(&[*limit])));
-        self.series_dropped.with_label_values(&["trailmeter_window_calls"]);
+        for metric in [
+            "trailmeter_window_calls",
+            "trailmeter_shard_behind_seconds",
+            "trailmeter_shard_checkpoint_timestamp_seconds",
+        ] {
+            self.series_dropped.with_label_values(&[metric]);
+        }
         for signature in signature::LABELS {
             for tls in tls::LABELS {
                 for window in crate::window::WindowSize::ALL {
@@ -196,7 +213,8 @@ impl Metrics {
     }
 
     fn count_records(&self, source: &str, delta: &Totals) {
-        let records = |outcome: &str, reason: &str| self.records.with_label_values(&[source, outcome, reason]);
+        let records =
+            |outcome: &str, reason: &str| self.records.with_label_values(&[source, outcome, reason]);
         records("decoded", "").inc_by(delta.records_decoded);
         records("control", "").inc_by(delta.records_control);
         for (rejection, count) in RecordRejection::ALL.iter().zip(delta.records_rejected) {

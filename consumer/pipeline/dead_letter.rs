@@ -53,9 +53,11 @@ impl DeadLetter {
         let Some(letters) = &self.file else { return };
         let shown = String::from_utf8_lossy(&text[..text.len().min(FILE_BYTES)]);
         let time = time::format((now_ms / 1000).cast_signed());
-        let line = format!("{}\n", json!({"time": time, "reason": reason, "bytes": text.len(), "text": shown}));
+        let line =
+            format!("{}\n", json!({"time": time, "reason": reason, "bytes": text.len(), "text": shown}));
         let mut letters = letters.lock();
-        let is_written = letters.room_bytes >= line.len() as u64 && letters.file.write_all(line.as_bytes()).is_ok();
+        let is_written =
+            letters.room_bytes >= line.len() as u64 && letters.file.write_all(line.as_bytes()).is_ok();
         if is_written {
             letters.room_bytes -= line.len() as u64;
         } else {

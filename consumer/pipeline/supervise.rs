@@ -19,16 +19,26 @@ use crate::duplicates::Duplicates;
 use crate::metrics::{Metrics, Observations};
 use crate::source::{Announcement, Position, ShardId, ShardPlan, Source, StoredShard};
 use crate::state::embedded::Change;
-use crate::state::{EmbeddedState, IDS_PER_PART, ShardHeader, ShardState, StoredBytes, encode_snapshot, inherit};
+use crate::state::{
+    EmbeddedState, IDS_PER_PART, ShardHeader, ShardState, StoredBytes, encode_snapshot, inherit,
+};
 
 /// Announcements and finished shards that may wait: more than a stream has shards.
 const QUEUE: usize = 16_384;
 
 /// Whether the process may be sent traffic: the state is read and every source was reached once.
-#[derive(Default)]
 pub struct Readiness {
     waiting_for: Mutex<BTreeSet<String>>,
     is_stopping: AtomicBool,
+}
+
+/// What is awaited until the state is read.
+const THE_STATE: &str = "the state";
+
+impl Default for Readiness {
+    fn default() -> Self {
+        Self { waiting_for: Mutex::new([THE_STATE.to_owned()].into()), is_stopping: AtomicBool::new(false) }
+    }
 }
 
 impl Readiness {
@@ -40,7 +50,7 @@ impl Readiness {
         let waiting = self.waiting_for.lock();
         (!waiting.is_empty()).then(|| {
             let names: Vec<&str> = waiting.iter().map(String::as_str).collect();
-            format!("waiting for the first listing of {}", names.join(", "))
+            format!("waiting for {}", names.join(", "))
         })
     }
 
@@ -82,9 +92,10 @@ impl Pipeline {
     /// # Errors
     /// The state can't be read or written, or a source gives up.
     pub async fn run(self: Arc<Self>, sources: Vec<Arc<dyn Source>>) -> Result<()> {
-        let names = sources.iter().map(|source| source.name().to_owned());
-        self.readiness.waiting_for.lock().extend(names);
+        let listings = sources.iter().map(|source| listing_of(source.as_ref()));
+        self.readiness.waiting_for.lock().extend(listings);
         let supervisors = self.restore(&sources)?;
+        self.readiness.waiting_for.lock().remove(THE_STATE);
         let mut running = JoinSet::new();
         for (source, supervisor) in sources.into_iter().zip(supervisors) {
             running.spawn(supervisor.run(source));
@@ -101,14 +112,16 @@ impl Pipeline {
 
     /// Reads everything that is stored; a supervisor for each source.
     fn restore(self: &Arc<Self>, sources: &[Arc<dyn Source>]) -> Result<Vec<Supervisor>> {
-        let mut supervisors: Vec<Supervisor> = sources.iter().map(|_| Supervisor::new(Arc::clone(self))).collect();
+        let mut supervisors: Vec<Supervisor> =
+            sources.iter().map(|_| Supervisor::new(Arc::clone(self))).collect();
         for (shard, header) in self.state.shards()? {
             let owner = sources.iter().position(|source| source.name() == shard.source());
             let kind = owner.map_or("none", |owner| sources[owner].kind());
             let mut parked = None;
             if !header.is_inherited {
                 let limits = self.settings.borrow().state();
-                let ShardState { header, windows, duplicates, stored } = self.state.load(&shard, header.clone(), limits)?;
+                let ShardState { header, windows, duplicates, stored } =
+                    self.state.load(&shard, header.clone(), limits)?;
                 let is_finished = header.is_finished();
                 self.views.insert(Arc::new(ShardView::new(shard.clone(), kind, header, windows)), &[]);
                 parked = (!is_finished).then_some(Parked { duplicates, stored });
@@ -141,12 +154,13 @@ impl Supervisor {
         self.pipeline.metrics.add_source(source.kind());
         let (announce, mut announcements) = mpsc::channel(QUEUE);
         let (finished, finished_receiver) = mpsc::channel(QUEUE);
-        let stored = self.known.iter().map(|(shard, header)| StoredShard {
-            shard: shard.clone(),
-            position: header.position.clone(),
-        });
+        let stored = self
+            .known
+            .iter()
+            .map(|(shard, header)| StoredShard { shard: shard.clone(), position: header.position.clone() });
         let shutdown = self.pipeline.shutdown.clone();
-        let coordination = Arc::clone(&source).coordinate(stored.collect(), announce, finished_receiver, shutdown);
+        let coordination =
+            Arc::clone(&source).coordinate(stored.collect(), announce, finished_receiver, shutdown);
         let coordination = tokio::spawn(coordination);
         let mut has_more = true;
         loop {
@@ -172,7 +186,7 @@ impl Supervisor {
     async fn heed(&mut self, source: &Arc<dyn Source>, announcement: Announcement) -> Result<()> {
         match announcement {
             Announcement::Listed => {
-                self.pipeline.readiness.waiting_for.lock().remove(source.name());
+                self.pipeline.readiness.waiting_for.lock().remove(&listing_of(source.as_ref()));
                 Ok(())
             }
             Announcement::Initial(shards) => self.begin(source.kind(), shards).await,
@@ -290,7 +304,8 @@ impl Supervisor {
 
     fn header_of(&self, shard: &ShardId) -> Option<ShardHeader> {
         let view = self.pipeline.views.get(shard);
-        view.map(|view| view.read(|committed| committed.header.clone())).or_else(|| self.known.get(shard).cloned())
+        view.map(|view| view.read(|committed| committed.header.clone()))
+            .or_else(|| self.known.get(shard).cloned())
     }
 }
 
@@ -298,4 +313,8 @@ impl Supervisor {
 fn stood_still(header: &ShardHeader, retention_ms: Option<u64>, now_ms: u64) -> bool {
     let since_ms = header.stretches.last().map(|(_, until_ms)| now_ms.saturating_sub(*until_ms));
     matches!((since_ms, retention_ms), (Some(since_ms), Some(retention_ms)) if since_ms > retention_ms)
+}
+
+fn listing_of(source: &dyn Source) -> String {
+    format!("the first listing of {}", source.name())
 }

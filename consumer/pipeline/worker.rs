@@ -151,8 +151,13 @@ impl Worker {
 
     /// Notes what the next commit will say of the position.
     fn note(&mut self, batch: Batch, now_ms: u64) {
-        let first_arrival_ms = batch.records.first().map_or(batch.complete_until_ms, |record| record.arrival_ms);
-        self.header.extend_stretch(first_arrival_ms.min(now_ms), batch.complete_until_ms, batch.gap || self.stood_still);
+        let first_arrival_ms =
+            batch.records.first().map_or(batch.complete_until_ms, |record| record.arrival_ms);
+        self.header.extend_stretch(
+            first_arrival_ms.min(now_ms),
+            batch.complete_until_ms,
+            batch.gap || self.stood_still,
+        );
         self.stood_still = false;
         self.unsaved = self.unsaved.max(Unsaved::Completeness);
         if batch.advance.is_some() || !batch.records.is_empty() {
@@ -200,7 +205,7 @@ impl Worker {
                 piece: piece.clone(),
                 files: self.files.iter().map(|(file, progress)| (file.clone(), progress.clone())).collect(),
             };
-            let error = match self.state.write(Change::Commit(commit)).await {
+            let error = match self.state.write(Change::Commit(Box::new(commit))).await {
                 Ok(bytes) => {
                     self.metrics.commits.with_label_values(&["committed"]).inc();
                     return Ok(bytes);
@@ -264,6 +269,6 @@ fn payload_bytes(payload: &Payload) -> usize {
 }
 
 /// A place where tests end the process as `kill -9` would. Nothing in a build without the feature `failpoints`.
-fn failpoint(name: &str) {
-    fail::fail_point!(name, |_| std::process::abort());
+fn failpoint(_name: &str) {
+    fail::fail_point!(_name, |_| std::process::abort());
 }

@@ -13,8 +13,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Advance, Announcement, Batch, Batches, Coordination, Payload, Position, Record, ShardId, ShardPlan, ShardStatus,
-    Source, StoredShard,
+    Advance, Announcement, Batch, Batches, Coordination, Payload, Position, Record, ShardId, ShardPlan,
+    ShardStatus, Source, StoredShard,
 };
 use crate::Clock;
 use crate::generate::{Envelope, Generated, LiveOrganisation, partition_key};
@@ -44,8 +44,11 @@ pub struct GeneratorSource {
     options: GeneratorOptions,
     clock: Clock,
     /// Where each shard's batches go; taken by the one task that generates for all.
-    channels: Mutex<Vec<(mpsc::Sender<Batch>, Option<mpsc::Receiver<Batch>>)>>,
+    channels: Mutex<Vec<Channel>>,
 }
+
+/// The way from the generating task to a shard's, until that takes its end.
+type Channel = (mpsc::Sender<Batch>, Option<mpsc::Receiver<Batch>>);
 
 impl GeneratorSource {
     /// A source of generated events.
@@ -68,7 +71,8 @@ impl GeneratorSource {
         // The name of the organisation stays; what happens in it differs from start to start.
         let mut organisation = LiveOrganisation::with_rate(self.options.seed, u64::from(self.options.rate));
         if is_first_start {
-            let backlog = organisation.backlog((started_ms / 1000).cast_signed(), u64::from(self.options.backlog));
+            let backlog =
+                organisation.backlog((started_ms / 1000).cast_signed(), u64::from(self.options.backlog));
             let backlog: Vec<Generated> = backlog.collect();
             for events in backlog.chunks(BACKLOG_BATCH) {
                 self.put(events, &senders, shutdown).await?;
@@ -148,7 +152,8 @@ impl Source for GeneratorSource {
         shutdown: CancellationToken,
     ) -> Coordination {
         Box::pin(async move {
-            let shards: Vec<ShardId> = (0..self.options.shards as usize).map(|number| self.shard(number)).collect();
+            let shards: Vec<ShardId> =
+                (0..self.options.shards as usize).map(|number| self.shard(number)).collect();
             let begin = Position::Latest { since_ms: (self.clock)() };
             let mut announcements = Vec::new();
             if stored.is_empty() {

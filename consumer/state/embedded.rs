@@ -31,7 +31,7 @@ pub type Snapshot = Box<dyn FnOnce(&mut dyn FnMut(Vec<u8>)) + Send>;
 /// A change that is durable as a whole or not at all.
 pub enum Change {
     /// What a shard's task counted.
-    Commit(Commit),
+    Commit(Box<Commit>),
     /// A shard's pieces are replaced by a snapshot of the same content.
     Snapshot(ShardId, Snapshot),
     /// These shards exist and begin so.
@@ -71,10 +71,13 @@ impl EmbeddedState {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(|error| storage(path, redb::Error::Io(error)))?;
         }
-        let database = Builder::new().set_cache_size(CACHE_BYTES).create(path).map_err(|error| match error {
-            redb::DatabaseError::DatabaseAlreadyOpen => StateError::InUse { path: path.display().to_string() },
-            error => storage(path, error.into()),
-        })?;
+        let database =
+            Builder::new().set_cache_size(CACHE_BYTES).create(path).map_err(|error| match error {
+                redb::DatabaseError::DatabaseAlreadyOpen => {
+                    StateError::InUse { path: path.display().to_string() }
+                }
+                error => storage(path, error.into()),
+            })?;
         let created_ms = prepare(&database, path, now_ms)?;
         let database = Arc::new(database);
         let (requests, receiver) = blocking::channel();
@@ -83,7 +86,13 @@ impl EmbeddedState {
             write_all(&own_database, &own_path, &receiver);
         });
         let writer = writer.map_err(|error| storage(path, redb::Error::Io(error)))?;
-        Ok(Self { database, path: path.to_owned(), requests: Some(requests), writer: Some(writer), created_ms })
+        Ok(Self {
+            database,
+            path: path.to_owned(),
+            requests: Some(requests),
+            writer: Some(writer),
+            created_ms,
+        })
     }
 
     /// When the state was made (milliseconds since 1970).
@@ -117,7 +126,12 @@ impl EmbeddedState {
     ///
     /// # Errors
     /// The file can't be read, or is damaged.
-    pub fn load(&self, shard: &ShardId, header: ShardHeader, limits: StateLimits) -> Result<ShardState, StateError> {
+    pub fn load(
+        &self,
+        shard: &ShardId,
+        header: ShardHeader,
+        limits: StateLimits,
+    ) -> Result<ShardState, StateError> {
         let path = &self.path;
         let read = self.database.begin_read().map_err(|error| storage(path, error.into()))?;
         let table = read.open_table(PIECES).map_err(|error| storage(path, error.into()))?;
@@ -209,7 +223,8 @@ fn storage(path: &Path, error: redb::Error) -> StateError {
 /// The writing thread: takes what waits, makes it durable with one sync, tells everyone.
 fn write_all(database: &Database, path: &Path, requests: &blocking::Receiver<Request>) {
     while let Ok(first) = requests.recv() {
-        let waiting: Vec<Request> = std::iter::once(first).chain(requests.try_iter().take(GROUP - 1)).collect();
+        let waiting: Vec<Request> =
+            std::iter::once(first).chain(requests.try_iter().take(GROUP - 1)).collect();
         let (changes, replies): (Vec<Change>, Vec<_>) = waiting.into_iter().unzip();
         match write_group(database, changes) {
             Ok(written) => {
@@ -231,7 +246,8 @@ fn write_all(database: &Database, path: &Path, requests: &blocking::Receiver<Req
 
 fn write_group(database: &Database, changes: Vec<Change>) -> Result<Vec<usize>, redb::Error> {
     let write = database.begin_write()?;
-    let written: Result<Vec<usize>, redb::Error> = changes.into_iter().map(|change| apply(&write, change)).collect();
+    let written: Result<Vec<usize>, redb::Error> =
+        changes.into_iter().map(|change| apply(&write, change)).collect();
     let written = written?;
     write.commit()?;
     Ok(written)
@@ -283,15 +299,21 @@ fn put_header(write: &WriteTransaction, shard: &ShardId, header: &ShardHeader) -
     if let Position::Files(files) = &mut stored.position {
         files.clear();
     }
-    let bytes = postcard::to_stdvec(&stored).map_err(|error| redb::Error::Io(std::io::Error::other(error)))?;
+    let bytes =
+        postcard::to_stdvec(&stored).map_err(|error| redb::Error::Io(std::io::Error::other(error)))?;
     write.open_table(SHARDS)?.insert(shard.as_str(), bytes.as_slice())?;
     Ok(())
 }
 
-fn put_files(write: &WriteTransaction, shard: &ShardId, files: &[(String, FileProgress)]) -> Result<(), redb::Error> {
+fn put_files(
+    write: &WriteTransaction,
+    shard: &ShardId,
+    files: &[(String, FileProgress)],
+) -> Result<(), redb::Error> {
     let mut table = write.open_table(FILES)?;
     for (file, progress) in files {
-        let bytes = postcard::to_stdvec(progress).map_err(|error| redb::Error::Io(std::io::Error::other(error)))?;
+        let bytes =
+            postcard::to_stdvec(progress).map_err(|error| redb::Error::Io(std::io::Error::other(error)))?;
         table.insert((shard.as_str(), file.as_str()), bytes.as_slice())?;
     }
     Ok(())
@@ -309,7 +331,11 @@ fn remove_pieces(write: &WriteTransaction, shard: &ShardId) -> Result<(), redb::
     Ok(())
 }
 
-fn replace_pieces(write: &WriteTransaction, shard: &ShardId, snapshot: Snapshot) -> Result<usize, redb::Error> {
+fn replace_pieces(
+    write: &WriteTransaction,
+    shard: &ShardId,
+    snapshot: Snapshot,
+) -> Result<usize, redb::Error> {
     remove_pieces(write, shard)?;
     let mut pieces = write.open_table(PIECES)?;
     let (mut number, mut bytes, mut result) = (0, 0, Ok(()));

@@ -23,7 +23,9 @@ pub const STATE_VERSION: u64 = 1;
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// Another process has it open.
-    #[error("{path} is in use by another trailmeter: stop it, or give this one its own `state.embedded.path`")]
+    #[error(
+        "{path} is in use by another trailmeter: stop it, or give this one its own `state.embedded.path`"
+    )]
     InUse {
         /// The file.
         path: String,
@@ -50,7 +52,9 @@ pub enum StateError {
         source: Box<redb::Error>,
     },
     /// What is stored is not what was written.
-    #[error("{path}: the state of shard {shard} is damaged ({what}): restore the file, or remove it to begin anew")]
+    #[error(
+        "{path}: the state of shard {shard} is damaged ({what}): restore the file, or remove it to begin anew"
+    )]
     Damaged {
         /// The file.
         path: String,
@@ -197,7 +201,11 @@ pub fn encode_delta(counts: Piece<'_>, ids: IdsPiece) -> Vec<u8> {
 }
 
 /// Encodes the whole of a shard's counts and ids, part by part.
-pub fn encode_snapshot(windows: &Windows, duplicates: impl Iterator<Item = IdsPiece>, mut write: impl FnMut(Vec<u8>)) {
+pub fn encode_snapshot(
+    windows: &Windows,
+    duplicates: impl Iterator<Item = IdsPiece>,
+    mut write: impl FnMut(Vec<u8>),
+) {
     let part = |counts, ids| encode(&StoredPiece { is_snapshot: true, counts, ids });
     windows.pieces(PART_BYTES, |piece| {
         write(encode(&StoredPieceRef { is_snapshot: true, counts: piece, ids: &IdsPiece::default() }));

@@ -71,7 +71,8 @@ impl Trailmeter {
                     }
                 }
                 Err(error) => {
-                    let why = if error == RecvTimeoutError::Timeout { "not said in time" } else { "it ended" };
+                    let why =
+                        if error == RecvTimeoutError::Timeout { "not said in time" } else { "it ended" };
                     panic!("{message:?}: {why}; the log: {:#?}", self.lines);
                 }
             }
@@ -118,7 +119,8 @@ impl Trailmeter {
     }
 
     pub fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        let status =
+            Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
         assert!(status.success());
     }
 
@@ -177,7 +179,8 @@ pub fn repository(path: &str) -> PathBuf {
 
 /// The corpus of real events, if it is on this machine. Tests that need it say loudly that they are skipped.
 pub fn corpus(part: &str) -> Option<PathBuf> {
-    let root = std::env::var("TRAILMETER_CORPUS").map_or_else(|_| repository("../shared/corpus"), PathBuf::from);
+    let root =
+        std::env::var("TRAILMETER_CORPUS").map_or_else(|_| repository("../shared/corpus"), PathBuf::from);
     let folder = root.join(part);
     if folder.exists() {
         return Some(folder);

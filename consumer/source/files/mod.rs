@@ -16,7 +16,10 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
-use super::{Announcement, Batch, Batches, Coordination, Position, ShardId, ShardPlan, ShardStatus, Source, StoredShard};
+use super::{
+    Announcement, Batch, Batches, Coordination, Position, ShardId, ShardPlan, ShardStatus, Source,
+    StoredShard,
+};
 use crate::Clock;
 
 /// The path that stands for standard input.

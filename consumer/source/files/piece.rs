@@ -37,7 +37,12 @@ impl FilePieces {
     ///
     /// # Errors
     /// The file can't be read.
-    pub fn open(file: impl Read + Send + 'static, seed: u64, progress: Option<&FileProgress>, max_event_bytes: usize) -> io::Result<Self> {
+    pub fn open(
+        file: impl Read + Send + 'static,
+        seed: u64,
+        progress: Option<&FileProgress>,
+        max_event_bytes: usize,
+    ) -> io::Result<Self> {
         let (mut text, compression) = plain_text(Box::new(file))?;
         let splitter = match progress {
             None => Splitter::new(max_event_bytes, seed),
@@ -46,7 +51,13 @@ impl FilePieces {
                 Splitter::resume(max_event_bytes, seed, at.offset, at.context, at.document)
             }
         };
-        Ok(Self { text, compression, splitter, held: Vec::new(), is_begun: progress.is_some_and(|at| at.offset > 0) })
+        Ok(Self {
+            text,
+            compression,
+            splitter,
+            held: Vec::new(),
+            is_begun: progress.is_some_and(|at| at.offset > 0),
+        })
     }
 
     /// Whether bytes may be appended to it: plain text only.

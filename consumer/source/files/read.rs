@@ -64,7 +64,9 @@ impl Reader {
 
     fn wait(&self) -> Result<(), Stopped> {
         let shutdown = self.shutdown.clone();
-        let stopped = self.runtime.block_on(async { tokio::time::timeout(FOLLOW_EVERY, shutdown.cancelled()).await.is_ok() });
+        let stopped = self
+            .runtime
+            .block_on(async { tokio::time::timeout(FOLLOW_EVERY, shutdown.cancelled()).await.is_ok() });
         if stopped { Err(Stopped) } else { Ok(()) }
     }
 

@@ -25,9 +25,8 @@ pub fn list(paths: &[String]) -> Result<Vec<PathBuf>, String> {
 
 fn folder(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
     let entries = std::fs::read_dir(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let mut entries = entries
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| format!("{}: {error}", path.display()))?;
+    let mut entries =
+        entries.collect::<Result<Vec<_>, _>>().map_err(|error| format!("{}: {error}", path.display()))?;
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for entry in entries {
         let path = entry.path();
@@ -74,7 +73,10 @@ mod tests {
         }
         let names = |paths: &[String]| {
             let files = list(paths).unwrap();
-            files.iter().map(|f| f.strip_prefix(folder.path()).unwrap().display().to_string()).collect::<Vec<_>>()
+            files
+                .iter()
+                .map(|f| f.strip_prefix(folder.path()).unwrap().display().to_string())
+                .collect::<Vec<_>>()
         };
         assert_eq!(names(&[at("")]), ["a.json", "b/2.json.gz", "b/c/3.json"]);
         assert_eq!(names(&[at("b"), at("a.json")]), ["b/2.json.gz", "b/c/3.json", "a.json"]);

@@ -1,0 +1,48 @@
+# One entry for everything. `make` alone says what there is.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+FEATURES := --features failpoints
+SERVERS := tests/servers
+# As root apt works as it is; anyone else is told what to install.
+APT_PACKAGES := prometheus
+
+.PHONY: help tools test lint soak bench fuzz
+
+help: ## What can be made
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+
+tools: ## Installs what the tests need: Prometheus from Debian, kinesis-local from npm
+	@command -v python3 >/dev/null || { echo "python3 is needed: install it with your package manager"; exit 1; }
+	@command -v npm >/dev/null || { echo "npm (Node.js 18 or newer) is needed: install it with your package manager"; exit 1; }
+	@if ! command -v prometheus >/dev/null || ! command -v promtool >/dev/null; then \
+		if [ "$$(id -u)" = 0 ]; then \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(APT_PACKAGES); \
+		else \
+			echo "needed: $(APT_PACKAGES). As root: apt-get install -y --no-install-recommends $(APT_PACKAGES)"; exit 1; \
+		fi; \
+	fi
+	@if [ ! -e $(SERVERS)/node_modules/.package-lock.json ] || [ $(SERVERS)/package-lock.json -nt $(SERVERS)/node_modules/.package-lock.json ]; then \
+		npm ci --prefix $(SERVERS) --no-audit --no-fund --silent; \
+	fi
+
+test: tools ## All tests, with what they need
+	cargo test --workspace $(FEATURES)
+	python3 -m unittest discover -s tests/oracle -q
+
+lint: ## Formatting, clippy, docs; warnings are errors
+	cargo fmt --all -- --check
+	cargo clippy --workspace --all-targets $(FEATURES) -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps $(FEATURES) --quiet
+	@if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; else echo "cargo-deny is not installed: licences and sources were not checked"; fi
+
+soak: tools ## 200,000 events through a stream that is split and merged, with 20 kills
+	TRAILMETER_SOAK_EVENTS=200000 cargo test --release $(FEATURES) --test kinesis soak -- --nocapture
+
+bench: ## Speed of the pipeline by stage, memory of many callers
+	cargo bench --bench pipeline
+	cargo bench --bench memory
+
+fuzz: ## Each fuzz target for a minute (needs cargo-fuzz and a nightly toolchain)
+	cd tests/fuzz && for target in $$(cargo fuzz list); do cargo +nightly fuzz run $$target -- -max_total_time=60; done
