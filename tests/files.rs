@@ -174,3 +174,148 @@ fn generated_in_log_subscriptions() {
         "0.1",
     ]);
 }
+
+#[test]
+fn an_unreadable_event_in_a_file_costs_no_more_than_itself_or_its_document() {
+    let folder = tempfile::tempdir().unwrap();
+    let events = folder.path().join("events");
+    std::fs::create_dir(&events).unwrap();
+    let event = |id: usize| {
+        format!(
+            r#"{{"eventID":"{id}","eventTime":"2023-07-10T12:00:00Z","eventSource":"s3.amazonaws.com","eventName":"Get"}}"#
+        )
+    };
+    let large = format!(r#"{{"eventID":"l","x":"{}"}}"#, "}".repeat(17 << 20));
+    let all = |ids: std::ops::Range<usize>| ids.map(event).collect::<Vec<_>>().join(",");
+    let records = format!(r#"{{"Records":[{},{large},{}]}}"#, all(0..3000), all(3000..9000));
+    std::fs::write(events.join("1-large.json"), records).unwrap();
+    std::fs::write(
+        events.join("2-broken.json"),
+        format!(r#"[{},{{"a":tru}},{}]"#, all(9000..12000), all(0..9)),
+    )
+    .unwrap();
+    std::fs::write(events.join("3-empty.json"), "").unwrap();
+    std::fs::write(events.join("4-table.csv"), "time,name\n1,2\n").unwrap();
+    std::fs::write(
+        events.join("5-digest.json"),
+        r#"{"digestStartTime":"x","digestS3Object":"y","logFiles":[]}"#,
+    )
+    .unwrap();
+    let state = folder.path().join("state");
+    let arguments = ["--files", events.to_str().unwrap(), "--state", state.to_str().unwrap()];
+    let mut run = Trailmeter::run(&arguments);
+    run.wait_until_all_is_read();
+    let totals = run.json("/api/v1/totals");
+    let rejected = |reason: &str| totals["rejected"][reason].as_u64().unwrap();
+    assert_eq!(
+        (&totals["calls"], rejected("too_large"), rejected("not_json")),
+        (&Value::from(12_000), 1, 1),
+        "{totals}"
+    );
+    assert_eq!(totals["records"]["rejected"]["empty"], 1);
+    assert_eq!(totals["records"]["rejected"]["unknown_envelope"], 1);
+    assert_eq!(totals["not_calls"]["digest"], 1);
+}
+
+#[test]
+fn follow_reads_what_is_appended_and_new_files_and_goes_on_after_a_kill() {
+    use std::io::Write;
+    let folder = tempfile::tempdir().unwrap();
+    let events = folder.path().join("events");
+    std::fs::create_dir(&events).unwrap();
+    let path = events.join("live.ndjson");
+    let mut file = std::fs::File::create(&path).unwrap();
+    let event = |id: u32| {
+        format!(
+            r#"{{"eventID":"{id}","eventTime":"2023-07-10T12:00:00Z","eventSource":"s3.amazonaws.com","eventName":"Get"}}"#
+        )
+    };
+    let state = folder.path().join("state");
+    let arguments = ["--files", events.to_str().unwrap(), "--follow", "--state", state.to_str().unwrap()];
+    let calls =
+        |run: &Trailmeter, expect: u64| run.wait_until("/api/v1/totals", |totals| totals["calls"] == expect);
+    let run = Trailmeter::run(&arguments);
+    writeln!(file, "{}", event(1)).unwrap();
+    calls(&run, 1);
+    let half = event(2);
+    write!(file, "{}", &half[..30]).unwrap();
+    std::fs::write(events.join("new.json"), format!("[{}]", event(3))).unwrap();
+    calls(&run, 2);
+    writeln!(file, "{}", &half[30..]).unwrap();
+    calls(&run, 3);
+    run.kill();
+    writeln!(file, "{}", event(4)).unwrap();
+    let run = Trailmeter::run(&arguments);
+    let totals = calls(&run, 4);
+    assert_eq!(
+        (&totals["events"], &totals["dropped"]["duplicate"]),
+        (&Value::from(4), &Value::from(0)),
+        "{totals}"
+    );
+}
+
+/// Kills at failpoints before and after commits, and at any moment: the numbers are those of an undisturbed run.
+#[test]
+fn killed_again_and_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("events");
+    let made = trailmeter(&[
+        "generate",
+        "--events",
+        "60000",
+        "--envelope",
+        "ndjson",
+        "--events-per-file",
+        "7000",
+        "--broken",
+        "0.01",
+        "--duplicates",
+        "0.02",
+        "--late",
+        "0.1",
+        "--output",
+        output.to_str().unwrap(),
+    ]);
+    assert!(made.status.success());
+    let config = |name: &str| {
+        let path = folder.path().join(format!("{name}.yaml"));
+        let state = folder.path().join(name);
+        let text = format!(
+            "sources: [{{files: {{paths: [{output:?}], piece_bytes: 64KiB}}}}]\n\
+             state: {{embedded: {{path: {state:?}, commit_interval: 10ms}}}}\n"
+        );
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let undisturbed = config("undisturbed");
+    let mut run = Trailmeter::run(&["--config", &undisturbed]);
+    run.wait_until_all_is_read();
+    let disturbed = config("disturbed");
+    for round in 0..20 {
+        let failpoint = format!("commit_{}={}*off->return", ["before", "after"][round % 2], round % 5);
+        let mut killed = Trailmeter::start(&["--config", &disturbed], &[("FAILPOINTS", &failpoint)]);
+        if round % 4 == 3 {
+            killed.wait_for("listening");
+            killed.kill();
+        } else {
+            // It may come to its end before the failpoint does.
+            let end = std::time::Instant::now() + common::PATIENCE;
+            while !killed.has_ended() && std::time::Instant::now() < end && round < 10 {
+                std::thread::yield_now();
+            }
+        }
+    }
+    let mut again = Trailmeter::run(&["--config", &disturbed]);
+    again.wait_until_all_is_read();
+    for path in ["/api/v1/totals", "/api/v1/coverage"] {
+        assert_eq!(again.json(path), run.json(path));
+    }
+    for (window, at) in
+        [("5m", "2025-07-01T23:10:00Z"), ("1h", "2025-07-01T23:50:00Z"), ("24h", "2025-07-02T00:10:00Z")]
+    {
+        let path = format!("/api/v1/windows?window={window}&at={at}");
+        let rows = run.json(&path);
+        assert!(!rows["rows"].as_array().unwrap().is_empty());
+        assert_eq!(again.json(&path), rows);
+    }
+}

@@ -163,7 +163,7 @@ pub struct RawEmbedded {
 
 impl Default for RawEmbedded {
     fn default() -> Self {
-        Self { path: "trailmeter.state".into(), commit_interval: Span(1000), commit_bytes: Size(16 << 20) }
+        Self { path: "trailmeter.state".into(), commit_interval: Span(1000), commit_bytes: Size(4 << 20) }
     }
 }
 
@@ -201,7 +201,7 @@ pub struct RawLimits {
     pub inflight_bytes: Size,
     /// Bytes of a record once its compression is off.
     pub decompressed_bytes: Size,
-    /// Bytes of one event.
+    /// Bytes of one JSON value of a file or a line: an event, or an envelope around many.
     pub event_bytes: Size,
     /// Nesting of objects and arrays.
     pub depth: u64,
@@ -218,7 +218,7 @@ impl Default for RawLimits {
             series: 1000,
             inflight_bytes: Size(128 << 20),
             decompressed_bytes: Size(64 << 20),
-            event_bytes: Size(4 << 20),
+            event_bytes: Size(16 << 20),
             depth: 128,
             future: Span(15 * 60_000),
         }

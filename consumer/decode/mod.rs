@@ -44,7 +44,8 @@ pub enum RecordOutcome {
 pub struct Limits {
     /// Bytes of a record once its compression is off.
     pub decompressed_bytes: usize,
-    /// Bytes of one event.
+    /// Bytes of one JSON value among several: a line, an element of a broken array, a value of a file. A record that
+    /// is one value is bounded by `decompressed_bytes` alone.
     pub event_bytes: usize,
     /// Nesting of objects and arrays, the envelope's own included.
     pub depth: usize,
@@ -146,9 +147,8 @@ impl Decoder {
         if text.is_empty() {
             return sink.record(RecordOutcome::Rejected(RecordRejection::Empty), text);
         }
-        let may_be_one_value = text.len() <= self.limits.event_bytes;
         let mut outcome = RecordOutcome::Decoded;
-        if may_be_one_value && self.reader.read(text, |found| give(found, text, &mut outcome, sink)).is_ok() {
+        if self.reader.read(text, |found| give(found, text, &mut outcome, sink)).is_ok() {
             return sink.record(outcome, text);
         }
         if let Some(outcome) = self.split(text, Ending::Eof, sink) {

@@ -126,8 +126,9 @@ fn limits() {
     check(format!(r#"{{"Records":[{a},{deep},{a}]}}"#), "A A too_deep", "decoded");
     check("[".repeat(5000), "not_json", "decoded");
     let large = format!(r#"{{"eventName":"L","x":"{}"}}"#, "x".repeat(10_000));
-    check(&large, "too_large", "decoded");
-    check(format!("[{a},{large},{a}]"), "A A too_large", "decoded");
+    check(&large, "L", "decoded");
+    check(format!("{a}\n{large}\n{a}"), "A A too_large", "decoded");
+    check(format!("[{a},{large},{a}"), "A A too_large not_json", "decoded");
     check("x".repeat(100_001), "", "too_large");
 }
 

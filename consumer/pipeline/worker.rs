@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_stream::StreamExt;
@@ -184,7 +185,8 @@ impl Worker {
         self.header.totals.add(&counter.pending.totals);
         let ids = counter.duplicates.take_uncommitted();
         let is_empty = counter.pending.delta.is_empty() && ids.ids.is_empty();
-        let piece = if is_empty { Vec::new() } else { encode_delta(counter.pending.delta.piece(), ids) };
+        let piece =
+            if is_empty { Bytes::new() } else { encode_delta(counter.pending.delta.piece(), ids).into() };
         failpoint("commit_before");
         self.stored.since += self.write(piece).await?;
         failpoint("commit_after");
@@ -197,7 +199,7 @@ impl Worker {
         Ok(())
     }
 
-    async fn write(&self, piece: Vec<u8>) -> Result<usize, StateError> {
+    async fn write(&self, piece: Bytes) -> Result<usize, StateError> {
         loop {
             let commit = Commit {
                 shard: self.view.shard().clone(),
@@ -244,14 +246,20 @@ impl Worker {
     /// Replaces the pieces by what they add up to. Failing costs nothing but room.
     async fn snapshot(&mut self) {
         let view = Arc::clone(&self.view);
-        let ids: Vec<_> = self.counter.duplicates.pieces(IDS_PER_PART).collect();
+        // Lent to the thread that writes, not copied: the ids are the larger part of a small state.
+        let lent = Arc::new(std::mem::take(&mut self.counter.duplicates));
+        let duplicates = Arc::clone(&lent);
         let change = Change::Snapshot(
             self.view.shard().clone(),
             Box::new(move |write| {
-                view.read(|committed| encode_snapshot(&committed.windows, ids.into_iter(), write));
+                let ids = duplicates.pieces(IDS_PER_PART);
+                view.read(|committed| encode_snapshot(&committed.windows, ids, write));
             }),
         );
-        match self.state.write(change).await {
+        let written = self.state.write(change).await;
+        self.counter.duplicates =
+            Arc::try_unwrap(lent).unwrap_or_else(|_| unreachable!("the change is done with"));
+        match written {
             Ok(bytes) => self.stored = StoredBytes { snapshot: bytes, since: 0 },
             Err(error) => {
                 tracing::error!(shard = %self.view.shard(), %error, "snapshot failed, the state's file grows");

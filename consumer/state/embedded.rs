@@ -262,7 +262,7 @@ fn apply(write: &WriteTransaction, change: Change) -> Result<usize, redb::Error>
             if bytes > 0 {
                 let mut pieces = write.open_table(PIECES)?;
                 let next = next_number(&pieces, &commit.shard)?;
-                pieces.insert((commit.shard.as_str(), next), commit.piece.as_slice())?;
+                pieces.insert((commit.shard.as_str(), next), &commit.piece[..])?;
             }
             Ok(bytes)
         }

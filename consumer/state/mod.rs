@@ -6,6 +6,7 @@
 
 pub mod embedded;
 
+use ::bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::duplicates::{DuplicateLimits, Duplicates, IdsPiece};
@@ -180,7 +181,7 @@ pub struct Commit {
     /// Its header, with the new position.
     pub header: ShardHeader,
     /// The encoded piece; empty if nothing was counted.
-    pub piece: Vec<u8>,
+    pub piece: Bytes,
     /// How far files were read, of those that moved.
     pub files: Vec<(String, FileProgress)>,
 }
@@ -220,8 +221,9 @@ struct StoredPieceRef<'a> {
     ids: &'a IdsPiece,
 }
 
-/// Bytes of a snapshot's part: small enough to be held beside the state, large enough to be few.
-const PART_BYTES: usize = 1 << 20;
+/// Bytes of a snapshot's part: small enough to be held beside the state, large enough to be few; and, encoded, below
+/// the power of two that the store rounds a large value up to.
+const PART_BYTES: usize = 900 << 10;
 
 /// Ids in a snapshot's part.
 pub const IDS_PER_PART: usize = PART_BYTES / 16;

@@ -4,6 +4,7 @@
 //! since the last commit; it is encoded into the state and, once durable, merged into [`Windows`]. Both are sums, so
 //! deltas, shards and lineages add up in any order.
 
+mod bucket;
 mod callers;
 mod delta;
 mod piece;

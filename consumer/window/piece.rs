@@ -51,6 +51,7 @@ impl PieceReader {
         for &(hour, key, count) in &piece.hours {
             self.own_key(key).into_iter().for_each(|key| windows.add_hour(hour, key, count));
         }
+        windows.settle();
         overflowed
     }
 

@@ -4,11 +4,10 @@ use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 
+use super::bucket::Bucket;
 use super::callers::{CallerLimits, CallerName, Callers, VERSION_BITS, hash_name};
 use super::piece::Piece;
 use super::{HOURS_KEPT, MINUTES_KEPT, Versions, WindowSize};
-
-type Counts = HashMap<u32, u32>;
 
 /// A count of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,7 +36,7 @@ pub struct Windows {
 #[derive(Default)]
 struct Ring {
     /// The newest first; those without calls are empty.
-    buckets: VecDeque<Counts>,
+    buckets: VecDeque<Bucket>,
     newest: i32,
 }
 
@@ -71,6 +70,11 @@ impl Windows {
         }
     }
 
+    /// Packs what has grown. To be called after counts were added.
+    pub(super) fn settle(&mut self) {
+        self.minutes.buckets.iter_mut().chain(&mut self.hours.buckets).for_each(Bucket::settle);
+    }
+
     /// How many callers are counted.
     pub fn callers(&self) -> usize {
         self.callers.len()
@@ -82,7 +86,7 @@ impl Windows {
         let ring = if window == WindowSize::Day { &self.hours } else { &self.minutes };
         let mut sums = HashMap::new();
         for counts in ring.range(first, last) {
-            for (&key, &count) in counts {
+            for (key, count) in counts.iter() {
                 *sums.entry(key).or_default() += u64::from(count);
             }
         }
@@ -145,7 +149,7 @@ impl Ring {
         }
         let step = if self.buckets.is_empty() { kept } else { newest.saturating_sub(self.newest).min(kept) };
         for _ in 0..step {
-            self.buckets.push_front(Counts::default());
+            self.buckets.push_front(Bucket::default());
         }
         self.buckets.truncate(kept as usize);
         self.newest = newest;
@@ -155,12 +159,11 @@ impl Ring {
     fn add(&mut self, bucket: i32, key: u32, count: u32) -> bool {
         let Ok(back) = usize::try_from(i64::from(self.newest) - i64::from(bucket)) else { return false };
         let Some(counts) = self.buckets.get_mut(back) else { return false };
-        let sum = counts.entry(key).or_default();
-        *sum = sum.saturating_add(count);
+        counts.add(key, count);
         true
     }
 
-    fn range(&self, first: i32, last: i32) -> impl Iterator<Item = &Counts> {
+    fn range(&self, first: i32, last: i32) -> impl Iterator<Item = &Bucket> {
         let newest = self.newest;
         let with_bucket =
             self.buckets.iter().enumerate().map(move |(back, counts)| (newest - back as i32, counts));
@@ -170,8 +173,8 @@ impl Ring {
     fn entries(&self, per_piece: usize) -> impl Iterator<Item = Vec<(i32, u32, u32)>> {
         let buckets =
             self.buckets.iter().enumerate().map(|(back, counts)| (self.newest - back as i32, counts));
-        let mut all = buckets
-            .flat_map(|(bucket, counts)| counts.iter().map(move |(key, count)| (bucket, *key, *count)));
+        let mut all =
+            buckets.flat_map(|(bucket, counts)| counts.iter().map(move |(key, count)| (bucket, key, count)));
         std::iter::from_fn(move || {
             let piece: Vec<_> = all.by_ref().take(per_piece).collect();
             (!piece.is_empty()).then_some(piece)
