@@ -14,5 +14,5 @@ mod worker;
 pub use count::{Counter, Pending};
 pub use dead_letter::DeadLetter;
 pub use settings::Settings;
-pub use supervise::{Pipeline, Readiness};
+pub use supervise::{Pipeline, Readiness, THE_STATE};
 pub use views::{ShardView, Views, WindowError, WindowRows};

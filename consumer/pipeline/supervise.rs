@@ -32,8 +32,8 @@ pub struct Readiness {
     is_stopping: AtomicBool,
 }
 
-/// What is awaited until the state is read.
-const THE_STATE: &str = "the state";
+/// What is awaited from the start until the state is read.
+pub const THE_STATE: &str = "the state";
 
 impl Default for Readiness {
     fn default() -> Self {
@@ -52,6 +52,11 @@ impl Readiness {
             let names: Vec<&str> = waiting.iter().map(String::as_str).collect();
             format!("waiting for {}", names.join(", "))
         })
+    }
+
+    /// What was awaited is there.
+    pub fn arrived(&self, what: &str) {
+        self.waiting_for.lock().remove(what);
     }
 
     /// The process stops.
@@ -95,7 +100,7 @@ impl Pipeline {
         let listings = sources.iter().map(|source| listing_of(source.as_ref()));
         self.readiness.waiting_for.lock().extend(listings);
         let supervisors = self.restore(&sources)?;
-        self.readiness.waiting_for.lock().remove(THE_STATE);
+        self.readiness.arrived(THE_STATE);
         let mut running = JoinSet::new();
         for (source, supervisor) in sources.into_iter().zip(supervisors) {
             running.spawn(supervisor.run(source));
@@ -186,7 +191,7 @@ impl Supervisor {
     async fn heed(&mut self, source: &Arc<dyn Source>, announcement: Announcement) -> Result<()> {
         match announcement {
             Announcement::Listed => {
-                self.pipeline.readiness.waiting_for.lock().remove(&listing_of(source.as_ref()));
+                self.pipeline.readiness.arrived(&listing_of(source.as_ref()));
                 Ok(())
             }
             Announcement::Initial(shards) => self.begin(source.kind(), shards).await,

@@ -87,7 +87,7 @@ impl Server {
         let clock = Arc::clone(&now_ms);
         let web = Arc::new(Web {
             views: Arc::new(views),
-            readiness: Arc::default(),
+            readiness: Arc::new(ready()),
             metrics: Arc::new(Metrics::new().unwrap()),
             settings,
             clock: Arc::new(move || clock.load(Ordering::Relaxed)),
@@ -161,6 +161,14 @@ fn two_shards() -> Views {
     insert(&views, "1", windows(&[("1", "a", SIGV4, 2), ("1", "b", SIGV2, 3), ("2", HOSTILE, TLS10, 1)]));
     insert(&views, "2", windows(&[("1", "b", SIGV2, 4), ("1", "b", SIGV4, 1), ("3", "c", SIGV2, 9)]));
     views
+}
+
+/// The state is read, and no source is awaited.
+fn ready() -> Readiness {
+    let readiness = Readiness::default();
+    assert_eq!(readiness.not_ready_because().as_deref(), Some("waiting for the state"));
+    readiness.arrived(crate::pipeline::THE_STATE);
+    readiness
 }
 
 #[tokio::test]
