@@ -39,6 +39,7 @@ pub fn run(arguments: DemoArguments) -> Result<(), Failure> {
         accounts.into_iter().map(|account| RawAccount::Text(format!("{account:012}"))).collect();
     raw.state.embedded.path = folder.path().join("state").display().to_string();
     raw.web.enable_reload = true;
+    raw.log.level = arguments.log_level;
     let listen = match arguments.listen {
         Some(listen) => {
             raw.web.listen = listen;

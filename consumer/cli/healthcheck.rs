@@ -16,7 +16,7 @@ pub struct HealthcheckArguments {
     #[arg(long, env = "TRAILMETER_LISTEN", default_value = "127.0.0.1:9464", value_name = "ADDRESS:PORT")]
     address: String,
     /// Ask whether it is ready, not only alive
-    #[arg(long, env = "TRAILMETER_READY")]
+    #[arg(long, env = "TRAILMETER_READY", value_parser = clap::builder::FalseyValueParser::new())]
     ready: bool,
     /// Seconds to wait
     #[arg(long, env = "TRAILMETER_TIMEOUT", default_value_t = 3)]

@@ -24,7 +24,7 @@ pub struct RunArguments {
     #[arg(long, env = "TRAILMETER_FILES", value_name = "PATH", conflicts_with = "config", num_args = 1..)]
     files: Vec<String>,
     /// With --files: go on with new files, and with bytes appended to plain text
-    #[arg(long, env = "TRAILMETER_FOLLOW")]
+    #[arg(long, env = "TRAILMETER_FOLLOW", requires = "files", value_parser = clap::builder::FalseyValueParser::new())]
     follow: bool,
     /// Where the state is kept (overrides the config) [default: trailmeter.state]
     #[arg(long, env = "TRAILMETER_STATE", value_name = "FILE")]

@@ -24,7 +24,7 @@ use crate::web::{self, Bounds, ReloadRequest, Status, Web};
 use crate::{Clock, system_clock};
 
 /// A client slower than this is let go.
-const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What to do when the address is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

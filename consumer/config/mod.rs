@@ -156,6 +156,8 @@ impl Config {
         compare("web.listen", old.web.listen != new.web.listen);
         compare("web.max_connections", old.web.max_connections != new.web.max_connections);
         compare("web.max_body", old.web.max_body != new.web.max_body);
+        compare("limits.event_bytes", old.limits.event_bytes != new.limits.event_bytes);
+        compare("shutdown.grace", old.shutdown.grace != new.shutdown.grace);
         compare("dead_letter", old.dead_letter != new.dead_letter);
         compare("log.format", old.log.format != new.log.format);
         keys
@@ -358,9 +360,15 @@ fn settings(raw: &RawConfig, problems: &mut Problems) -> Settings {
     at_least("limits.callers", limits.callers, 1, 100_000_000);
     at_least("limits.outside_callers", limits.outside_callers, 1, 30_000_000);
     at_least("limits.depth", limits.depth, 8, 1024);
-    at_least("limits.event_bytes", limits.event_bytes.0, 1 << 10, 64 << 20);
-    at_least("limits.decompressed_bytes", limits.decompressed_bytes.0, 1 << 20, 1 << 30);
-    at_least("state.embedded.commit_bytes", commit_bytes.0, 1 << 16, 1 << 30);
+    let mut size_within = |key: &str, value: u64, least: u64, most: u64| {
+        if !(least..=most).contains(&value) {
+            let (value, least, most) = (Size(value), Size(least), Size(most));
+            problems.add(key, format!("{value} is out of bounds: write {least} to {most}"));
+        }
+    };
+    size_within("limits.event_bytes", limits.event_bytes.0, 1 << 10, 64 << 20);
+    size_within("limits.decompressed_bytes", limits.decompressed_bytes.0, 1 << 20, 1 << 30);
+    size_within("state.embedded.commit_bytes", commit_bytes.0, 1 << 16, 1 << 30);
     if path.is_empty() {
         problems.add("state.embedded.path", "is empty: name a file");
     }

@@ -25,7 +25,7 @@ pub fn client(user_agent: &str) -> Option<Client<'_>> {
 /// Whether this client signs S3 requests with SigV4 unless told otherwise; none if the client is not in the table.
 ///
 /// Source: the table "Moving from Signature Version 2 to Signature Version 4" of the S3 user guide (2023), beside
-/// the migration post's where the guide says nothing (facts: cloudtrail.md). Botocore's version decides for Boto3
+/// the migration post's where the guide says nothing. Botocore's version decides for Boto3
 /// and the CLI where it is given, for botocore is what signs.
 pub fn signs_with_sigv4_by_default(user_agent: &str) -> Option<bool> {
     let text = unwrap_brackets(user_agent);

@@ -18,7 +18,7 @@ pub enum SignatureVersion {
 pub const LABELS: [&str; 4] = ["SigV2", "SigV4", "SigV4A", super::UNKNOWN];
 
 impl SignatureVersion {
-    /// Reads `additionalEventData.SignatureVersion` in any case; SES writes the bare number (cloudtrail.md).
+    /// Reads `additionalEventData.SignatureVersion` in any case; SES writes the bare number.
     pub fn read(text: &str) -> Reported<Self> {
         let known = [
             ("SigV4", Self::SigV4),

@@ -20,7 +20,7 @@ pub enum TlsVersion {
 pub const LABELS: [&str; 5] = ["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3", super::UNKNOWN];
 
 impl TlsVersion {
-    /// Reads `tlsDetails.tlsVersion` in any case: S3 access logs spell `TLSV1.2` (cloudtrail.md).
+    /// Reads `tlsDetails.tlsVersion` in any case: S3 access logs spell `TLSV1.2`.
     pub fn read(text: &str) -> Reported<Self> {
         let known = [
             ("TLSv1.2", Self::V1_2),

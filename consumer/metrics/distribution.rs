@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
@@ -11,10 +12,10 @@ use serde_json::{Value, json};
 
 /// Minutes that the quantiles cover.
 const MINUTES: usize = 5;
-/// Largest value that is told apart, in milliseconds: 30 days.
-const MAX_MS: u64 = 30 * 86_400_000;
+/// Largest value that is told apart, in microseconds: 30 days.
+const MAX_US: u64 = 30 * 86_400_000_000;
 
-/// Values observed by one task, in milliseconds; handed over as a whole.
+/// Durations observed by one task, to the microsecond; handed over as a whole.
 pub struct Observations(Histogram<u32>);
 
 impl Default for Observations {
@@ -25,13 +26,13 @@ impl Default for Observations {
 
 /// Two digits are enough to tell a good minute from a bad one.
 fn new_histogram() -> Histogram<u32> {
-    Histogram::new_with_bounds(1, MAX_MS, 2).unwrap_or_else(|_| unreachable!("bounds are constant and valid"))
+    Histogram::new_with_bounds(1, MAX_US, 2).unwrap_or_else(|_| unreachable!("bounds are constant and valid"))
 }
 
 impl Observations {
-    /// Notes a value in milliseconds.
-    pub fn observe_ms(&mut self, value_ms: u64) {
-        self.0.saturating_record(value_ms);
+    /// Notes a duration.
+    pub fn observe(&mut self, duration: Duration) {
+        self.0.saturating_record(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
     }
 }
 
@@ -69,7 +70,7 @@ impl Distribution {
         let mut inner = self.inner.lock();
         for value in observations.0.iter_recorded() {
             let count = u64::from(value.count_at_value());
-            let seconds = value.value_iterated_to() as f64 / 1000.0;
+            let seconds = value.value_iterated_to() as f64 / 1e6;
             inner.count += count;
             inner.sum_s += seconds * count as f64;
             if let Some(bucket) = self.bounds_s.iter().position(|bound| seconds <= *bound) {
@@ -98,8 +99,8 @@ impl Distribution {
                 unreachable!("both histograms have the same bounds");
             }
         }
-        let seconds = |quantile| merged.value_at_quantile(quantile) as f64 / 1000.0;
-        json!({"count": merged.len(), "p50": seconds(0.5), "p90": seconds(0.9), "p99": seconds(0.99), "max": merged.max() as f64 / 1000.0})
+        let seconds = |quantile| merged.value_at_quantile(quantile) as f64 / 1e6;
+        json!({"count": merged.len(), "p50": seconds(0.5), "p90": seconds(0.9), "p99": seconds(0.99), "max": merged.max() as f64 / 1e6})
     }
 }
 
@@ -142,7 +143,7 @@ mod tests {
     fn buckets_last_and_quantiles_pass() {
         let distribution = Distribution::new("x", "x", &[0.1, 1.0]).unwrap();
         let mut observations = Observations::default();
-        [50, 50, 500, 5000].into_iter().for_each(|value| observations.observe_ms(value));
+        [50, 50, 500, 5000].into_iter().for_each(|ms| observations.observe(Duration::from_millis(ms)));
         distribution.add(&mut observations, 0);
         distribution.add(&mut observations, 60_000);
         let family = &distribution.collect()[0];
@@ -151,7 +152,8 @@ mod tests {
             histogram.get_bucket().iter().map(|bucket| bucket.cumulative_count()).collect();
         assert_eq!((counts, histogram.get_sample_count()), (vec![2, 3], 4));
         assert_eq!(distribution.quantiles(240_000)["count"], 4);
-        assert_eq!(distribution.quantiles(240_000)["p50"], 0.05);
+        let p50 = distribution.quantiles(240_000)["p50"].as_f64().unwrap();
+        assert!((0.05..0.051).contains(&p50), "{p50}");
         assert_eq!(distribution.quantiles(300_000)["count"], 0);
     }
 }

@@ -54,11 +54,9 @@ pub struct Metrics {
     pub shard_checkpoint: GaugeVec,
     /// Shards read by this process.
     pub leases: IntGauge,
-    /// Reads that were refused for their rate.
-    pub throttled_reads: IntGauge,
     /// From an event's time until it was counted.
     pub event_delay: Distribution,
-    /// From a batch's arrival in this process until it was counted.
+    /// Decoding and counting of one batch.
     pub processing: Distribution,
     /// Whether the last re-reading of the config went well.
     pub reload_successful: IntGauge,
@@ -107,8 +105,11 @@ impl Metrics {
         )?;
         let processing = Distribution::new(
             "trailmeter_processing_seconds",
-            "From a batch's arrival in this process until it was counted.",
-            &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0],
+            "Decoding and counting of one batch.",
+            &[
+                0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+                5.0, 10.0,
+            ],
         )?;
         registry.register(Box::new(event_delay.clone()))?;
         registry.register(Box::new(processing.clone()))?;
@@ -161,10 +162,6 @@ impl Metrics {
                 &["shard"],
             )?,
             leases: gauge("trailmeter_leases", "Shards that this process reads.")?,
-            throttled_reads: gauge(
-                "trailmeter_throttled_reads",
-                "Reads of the stream that were refused for their rate, since the start.",
-            )?,
             reload_successful: gauge(
                 "trailmeter_config_last_reload_successful",
                 "Whether the config was last read with success.",

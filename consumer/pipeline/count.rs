@@ -1,6 +1,7 @@
 //! The hot path: judges an event, drops what was counted before, classifies and counts the rest.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hashbrown::HashMap;
 
@@ -128,7 +129,8 @@ impl Counter {
         cover(&mut totals.signature, judge::signature_unknown_because(event));
         cover(&mut totals.tls, judge::tls_unknown_because(event));
         totals.likely_sigv2 += u64::from(judge::is_likely_sigv2(event));
-        pending.delays.observe_ms(self.now_ms.saturating_sub(time_s.max(0).cast_unsigned() * 1000));
+        let delay_ms = self.now_ms.saturating_sub(time_s.max(0).cast_unsigned() * 1000);
+        pending.delays.observe(Duration::from_millis(delay_ms));
         if !pending.count_source(event.source.unwrap_or_default(), versions) {
             self.metrics.limit_hits.with_label_values(&["event_sources"]).inc();
         }
@@ -159,7 +161,7 @@ fn cover(coverage: &mut Coverage, unknown: Option<UnknownReason>) {
 }
 
 impl Sink for Counter {
-    fn event(&mut self, event: &Event<'_>) {
+    fn event(&mut self, event: &Event<'_>, text: &[u8]) {
         let arrival_s = (self.arrival_ms / 1000).cast_signed();
         let (duplicates, limits) = (&mut self.duplicates, self.settings.duplicates);
         let verdict = judge::judge(event, &self.settings.policy, arrival_s, |id| {
@@ -169,10 +171,7 @@ impl Sink for Counter {
             Verdict::Call { time_s } => self.call(event, time_s),
             Verdict::Dropped(dropped) => self.pending.totals.dropped[dropped as usize] += 1,
             Verdict::NotCall(category) => self.pending.totals.not_calls[category as usize] += 1,
-            Verdict::Rejected(reason) => {
-                let id = event.id.unwrap_or_default();
-                self.reject(reason, id.as_bytes());
-            }
+            Verdict::Rejected(reason) => self.reject(reason, text),
         }
     }
 

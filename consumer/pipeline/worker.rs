@@ -137,7 +137,7 @@ impl Worker {
                 tokio::task::yield_now().await;
             }
         }
-        self.processing.observe_ms(began.elapsed().as_millis() as u64);
+        self.processing.observe(began.elapsed());
         self.view.set_behind_ms(batch.behind_ms);
         self.note(batch, began_ms);
     }
@@ -228,16 +228,16 @@ impl Worker {
     fn show(&mut self, now_ms: u64) {
         let pending = &mut self.counter.pending;
         let (header, callers) = (&self.header, self.settings.borrow().callers);
-        let overflowed = self.view.write(|committed| {
+        let overflow = self.view.write(|committed| {
             committed.header = header.clone();
             if let Some(newest_s) = header.newest_s {
                 committed.windows.advance(bucket(newest_s, MINUTE_S), bucket(newest_s, HOUR_S));
             }
             PieceReader::default().merge(&pending.delta.piece(), &mut committed.windows, callers)
         });
-        if overflowed > 0 {
-            self.metrics.limit_hits.with_label_values(&["callers"]).inc_by(overflowed);
-        }
+        let limit_hits = &self.metrics.limit_hits;
+        limit_hits.with_label_values(&["callers"]).inc_by(overflow.own);
+        limit_hits.with_label_values(&["outside_callers"]).inc_by(overflow.outside);
         pending.count_into(&self.metrics, self.view.kind(), now_ms);
         self.metrics.processing.add(&mut self.processing, now_ms);
         self.metrics.duplicates_evicted.inc_by(self.counter.duplicates.take_evicted());

@@ -217,7 +217,7 @@ fn prepare(database: &Database, path: &Path, now_ms: u64) -> Result<u64, StateEr
 }
 
 fn storage(path: &Path, error: redb::Error) -> StateError {
-    StateError::Storage { path: path.display().to_string(), source: Box::new(error) }
+    StateError::Storage { path: path.display().to_string(), cause: Box::new(error) }
 }
 
 /// The writing thread: takes what waits, makes it durable with one sync, tells everyone.

@@ -45,12 +45,14 @@ pub enum StateError {
         known: u64,
     },
     /// The disk or the file fails.
-    #[error("{path}: {source}")]
+    #[error(
+        "the state {path} can't be used ({cause}): see to the disk's room and the file's rights, or name another file in `state.embedded.path`"
+    )]
     Storage {
         /// The file.
         path: String,
         /// What the store says.
-        source: Box<redb::Error>,
+        cause: Box<redb::Error>,
     },
     /// What is stored is not what was written.
     #[error(

@@ -76,8 +76,6 @@ fn set_window_callers(web: &Web, at_s: i64) {
 
 fn set_shards(web: &Web, series: usize) {
     let views = web.views.all();
-    let throttled: u64 = views.iter().map(|view| view.status().throttled()).sum();
-    web.metrics.throttled_reads.set(throttled.try_into().unwrap_or(i64::MAX));
     let committed_s = |ms: u64| (ms > 0).then(|| ms as f64 / 1000.0);
     let behind =
         views.iter().filter_map(|view| Some((view.shard().as_str(), view.behind_ms()? as f64 / 1000.0)));

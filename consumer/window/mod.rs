@@ -12,7 +12,7 @@ mod windows;
 
 pub use callers::CallerLimits;
 pub use delta::{CallKey, Delta};
-pub use piece::{Piece, PieceReader};
+pub use piece::{Overflow, Piece, PieceReader};
 pub use windows::{Row, Windows};
 
 use crate::event::{signature, tls};

@@ -19,6 +19,15 @@ pub struct Piece<'a> {
     pub hours: Vec<(i32, u32, u32)>,
 }
 
+/// Callers that found no room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Overflow {
+    /// Of our own.
+    pub own: u64,
+    /// Outside the organisation.
+    pub outside: u64,
+}
+
 /// Merges the pieces of one writer into windows.
 #[derive(Default)]
 pub struct PieceReader {
@@ -27,11 +36,12 @@ pub struct PieceReader {
 
 impl PieceReader {
     /// Adds a piece. Returns how many callers found no room and were counted as overflow.
-    pub fn merge(&mut self, piece: &Piece<'_>, windows: &mut Windows, limits: CallerLimits) -> u64 {
-        let mut overflowed = 0;
+    pub fn merge(&mut self, piece: &Piece<'_>, windows: &mut Windows, limits: CallerLimits) -> Overflow {
+        let mut overflow = Overflow::default();
         for &(number, account_id, principal, is_outside) in &piece.callers {
             let (own, is_overflow) = windows.caller(CallerName { account_id, principal }, is_outside, limits);
-            overflowed += u64::from(is_overflow);
+            let found_no_room = if is_outside { &mut overflow.outside } else { &mut overflow.own };
+            *found_no_room += u64::from(is_overflow);
             let at = number as usize;
             if self.numbers.len() <= at {
                 self.numbers.resize(at + 1, None);
@@ -52,7 +62,7 @@ impl PieceReader {
             self.own_key(key).into_iter().for_each(|key| windows.add_hour(hour, key, count));
         }
         windows.settle();
-        overflowed
+        overflow
     }
 
     fn own_key(&self, key: u32) -> Option<u32> {

@@ -124,9 +124,9 @@ fn callers_beyond_the_limit_share_a_row_and_outsiders_have_a_limit_of_their_own(
     }
     windows.advance(1, 0);
     let limits = CallerLimits { own: 8, outside: 3 };
-    let overflowed = PieceReader::default().merge(&delta.piece(), &mut windows, limits);
+    let overflow = PieceReader::default().merge(&delta.piece(), &mut windows, limits);
     let sums = rows(&windows, WindowSize::FiveMinutes, 60);
-    assert_eq!(overflowed, 2 + 7);
+    assert_eq!(overflow, Overflow { own: 2, outside: 7 });
     assert_eq!(sums.values().sum::<u64>(), 20);
     let of = |name: &str| sums.get(&(name.to_owned(), Versions::new(0, 0))).copied();
     assert_eq!((of("(overflow)"), of("(overflow outside)")), (Some(2), Some(7)));

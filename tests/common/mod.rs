@@ -1,6 +1,9 @@
 //! What the end-to-end tests share: the real binary, on a free loopback port, ended by its process id.
 #![allow(dead_code, clippy::unwrap_used, missing_docs)]
 
+pub mod kinesis;
+pub mod server;
+
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
