@@ -116,7 +116,7 @@ fn files_name() -> String {
 }
 
 fn piece_bytes() -> Size {
-    Size(1 << 20)
+    Size(256 << 10)
 }
 
 /// Generated events.
@@ -163,7 +163,7 @@ pub struct RawEmbedded {
 
 impl Default for RawEmbedded {
     fn default() -> Self {
-        Self { path: "trailmeter.state".into(), commit_interval: Span(1000), commit_bytes: Size(4 << 20) }
+        Self { path: "trailmeter.state".into(), commit_interval: Span(1000), commit_bytes: Size(2 << 20) }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Writing pieces of JSON text into a buffer.
 
 use super::draw::Draw;
+use crate::event::time::civil_from_days;
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -76,16 +77,10 @@ pub(super) fn time(out: &mut Vec<u8>, unix_s: i64) {
     out.push(b'Z');
 }
 
-/// Year, month and day of a day since 1970 (Hinnant, "chrono-compatible low-level date algorithms").
+/// Year, month and day of a day since 1970.
 pub(super) fn civil(days: i64) -> (i64, u64, u64) {
-    let z = days + 719_468;
-    let era = z.div_euclid(146_097);
-    let doe = z.rem_euclid(146_097);
-    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let month = if mp < 10 { mp + 3 } else { mp - 9 };
-    (yoe + era * 400 + i64::from(month <= 2), month as u64, (doy - (153 * mp + 2) / 5 + 1) as u64)
+    let (year, month, day) = civil_from_days(days);
+    (year, month.unsigned_abs(), day.unsigned_abs())
 }
 
 /// A piece of text as the inside of a JSON string. Bytes that are no UTF-8 stay as they are.

@@ -10,7 +10,7 @@ use crate::decode::{Broken, RecordRejection};
 use crate::source::{FileProgress, Units};
 
 /// Bytes read at once.
-const CHUNK_BYTES: usize = 256 << 10;
+const CHUNK_BYTES: usize = 64 << 10;
 /// As many layers of compression as a record may have.
 const MAX_LAYERS: usize = 4;
 
