@@ -5,6 +5,7 @@ SHELL := /bin/bash
 
 FEATURES := --features failpoints
 SERVERS := tests/servers
+FUZZ_SECONDS ?= 60
 # As root apt works as it is; anyone else is told what to install.
 APT_PACKAGES := prometheus
 
@@ -44,5 +45,7 @@ bench: ## Speed of the pipeline by stage, memory of many callers
 	cargo bench --bench pipeline
 	cargo bench --bench memory
 
-fuzz: ## Each fuzz target for a minute (needs cargo-fuzz and a nightly toolchain)
-	cd tests/fuzz && for target in $$(cargo fuzz list); do cargo +nightly fuzz run $$target -- -max_total_time=60; done
+fuzz: ## Each fuzz target for FUZZ_SECONDS (needs cargo-fuzz and a nightly toolchain)
+	for target in $$(cargo +nightly fuzz list --fuzz-dir tests/fuzz); do \
+		cargo +nightly fuzz run --fuzz-dir tests/fuzz $$target -- -max_total_time=$(FUZZ_SECONDS); \
+	done

@@ -23,7 +23,8 @@ impl Server {
         let log = File::create(folder.path().join("log")).unwrap();
         let name = command.get_program().to_string_lossy().into_owned();
         let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn();
-        let child = child.unwrap_or_else(|error| panic!("{name}: {error}; `make tools` installs what is missing"));
+        let child =
+            child.unwrap_or_else(|error| panic!("{name}: {error}; `make tools` installs what is missing"));
         Self { child, name, folder }
     }
 
