@@ -257,6 +257,7 @@ fn follow_reads_what_is_appended_and_new_files_and_goes_on_after_a_kill() {
 /// Kills at failpoints before and after commits, and at any moment: the numbers are those of an undisturbed run.
 #[test]
 fn killed_again_and_again() {
+    common::need_failpoints();
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("events");
     let made = trailmeter(&[

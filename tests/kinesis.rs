@@ -335,7 +335,7 @@ fn environment<T: std::str::FromStr>(name: &str, default: T) -> T {
 
 #[test]
 fn soak() {
-    assert!(cfg!(feature = "failpoints"), "run it with `--features failpoints`, or by `make test`");
+    common::need_failpoints();
     let seed = environment("TRAILMETER_SOAK_SEED", 1);
     eprintln!("TRAILMETER_SOAK_SEED={seed}");
     let mut random = SmallRng::seed_from_u64(seed);

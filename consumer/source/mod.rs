@@ -91,7 +91,7 @@ pub struct FileProgress {
     pub offset: u64,
     /// What stands around the next byte: `0` nothing, else what [`crate::decode::split::Splitter::resume`] takes.
     pub context: u8,
-    /// The document that the next byte belongs to, see [`Units::document`].
+    /// The document that the next byte belongs to, see [`Span::document`].
     pub document: u64,
     /// Nothing follows, or only if the file grows.
     pub done: bool,

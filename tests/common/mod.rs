@@ -204,3 +204,10 @@ pub fn trailmeter(arguments: &[&str]) -> std::process::Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_trailmeter"));
     command.args(arguments).env_clear().stdin(Stdio::null()).output().unwrap()
 }
+
+/// Tests that stop the process at named points need a build that has them.
+pub fn need_failpoints() {
+    if !cfg!(feature = "failpoints") {
+        panic!("run it with `--features failpoints`, or by `make test`");
+    }
+}
