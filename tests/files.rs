@@ -263,7 +263,7 @@ fn killed_again_and_again() {
     let made = trailmeter(&[
         "generate",
         "--events",
-        "60000",
+        "150000",
         "--envelope",
         "ndjson",
         "--events-per-file",
@@ -282,7 +282,7 @@ fn killed_again_and_again() {
         let path = folder.path().join(format!("{name}.yaml"));
         let state = folder.path().join(name);
         let text = format!(
-            "sources: [{{files: {{paths: [{output:?}], piece_bytes: 64KiB}}}}]\n\
+            "sources: [{{files: {{paths: [{output:?}], piece_bytes: 16KiB}}}}]\n\
              state: {{embedded: {{path: {state:?}, commit_interval: 10ms}}}}\n"
         );
         std::fs::write(&path, text).unwrap();
@@ -292,20 +292,20 @@ fn killed_again_and_again() {
     let mut run = Trailmeter::run(&["--config", &undisturbed]);
     run.wait_until_all_is_read();
     let disturbed = config("disturbed");
+    let mut kills = 0;
     for round in 0..20 {
-        let failpoint = format!("commit_{}={}*off->return", ["before", "after"][round % 2], round % 5);
+        let failpoint = format!("commit_{}={}*off->return", ["before", "after"][round % 2], round / 2 % 3);
         let mut killed = Trailmeter::start(&["--config", &disturbed], &[("FAILPOINTS", &failpoint)]);
-        if round % 4 == 3 {
+        if round % 6 == 5 {
             killed.wait_for("listening");
             killed.kill();
+            kills += 1;
         } else {
             // It may come to its end before the failpoint does.
-            let end = std::time::Instant::now() + common::PATIENCE;
-            while !killed.has_ended() && std::time::Instant::now() < end && round < 10 {
-                std::thread::yield_now();
-            }
+            kills += usize::from(killed.wait_until_read_or_dead());
         }
     }
+    assert!(kills >= 8, "only {kills} kills");
     let mut again = Trailmeter::run(&["--config", &disturbed]);
     again.wait_until_all_is_read();
     for path in ["/api/v1/totals", "/api/v1/coverage"] {

@@ -87,6 +87,26 @@ impl Trailmeter {
         self.wait_for("all sources have ended");
     }
 
+    /// Waits until all files were read, or the process died before; whether it died.
+    pub fn wait_until_read_or_dead(&mut self) -> bool {
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            match self.log.recv_timeout(Duration::from_millis(10)) {
+                Ok(line)
+                    if line["fields"]["message"].as_str().is_some_and(|m| m.starts_with("all sources")) =>
+                {
+                    return false;
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.wait();
+                    return true;
+                }
+                _ => {}
+            }
+        }
+        panic!("neither read nor dead; the log: {:#?}", self.lines);
+    }
+
     /// The answer's status and body.
     pub fn get(&self, path: &str) -> (u16, String) {
         get(&format!("http://{}{path}", self.address))
