@@ -36,6 +36,7 @@ fn children(shard: &str) -> Vec<&'static str> {
 #[derive(Debug)]
 struct Stream {
     events: BTreeMap<&'static str, Vec<u32>>,
+    initial: usize,
 }
 
 fn id(shard: &str) -> ShardId {
@@ -69,7 +70,10 @@ impl Source for Stream {
     ) -> Coordination {
         Box::pin(async move {
             if stored.is_empty() {
-                let initial = vec![(id("a"), Position::TrimHorizon), (id("d"), Position::TrimHorizon)];
+                // The first so many shards exist when the stream is first read.
+                let initial =
+                    SHARDS.iter().take(self.initial).map(|(shard, _)| (id(shard), Position::TrimHorizon));
+                let initial = initial.collect();
                 announce.send(Announcement::Initial(initial)).await?;
             }
             let is_finished = |shard: &&StoredShard| shard.position == Position::ShardEnd;
@@ -197,8 +201,11 @@ fn expected_calls(stream: &Stream) -> u64 {
 
 fn streams() -> impl Strategy<Value = Stream> {
     // Few numbers, so that many events are repeated, within a lineage and across.
-    proptest::collection::vec(proptest::collection::vec(0u32..40, 1..12), SHARDS.len())
-        .prop_map(|events| Stream { events: SHARDS.iter().map(|(shard, _)| *shard).zip(events).collect() })
+    let events = proptest::collection::vec(proptest::collection::vec(0u32..40, 1..12), SHARDS.len());
+    (events, 2..=SHARDS.len()).prop_map(|(events, initial)| Stream {
+        events: SHARDS.iter().map(|(shard, _)| *shard).zip(events).collect(),
+        initial,
+    })
 }
 
 proptest! {

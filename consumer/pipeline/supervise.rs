@@ -215,7 +215,8 @@ impl Supervisor {
     }
 
     async fn start(&mut self, source: &Arc<dyn Source>, plan: ShardPlan) -> Result<()> {
-        if !self.known.contains_key(&plan.shard) {
+        if !self.has_begun(&plan.shard) && (!plan.parents.is_empty() || !self.known.contains_key(&plan.shard))
+        {
             self.inherit(source.kind(), &plan).await?;
         }
         let Some(view) = self.pipeline.views.get(&plan.shard) else { return Ok(()) };
@@ -264,9 +265,17 @@ impl Supervisor {
         }
     }
 
-    /// Begins a shard that the state does not know with what its parents leave it.
+    /// Whether a shard was begun: was counted, took what its parents left, or needs neither.
+    fn has_begun(&self, shard: &ShardId) -> bool {
+        let header = self.header_of(shard);
+        header.is_some_and(|header| header.committed_ms > 0 || header.is_finished() || header.is_inherited)
+    }
+
+    /// Begins a shard with what its parents leave it.
     async fn inherit(&mut self, kind: &'static str, plan: &ShardPlan) -> Result<()> {
         let limits = self.pipeline.settings.borrow().state();
+        // A shard of the very first start has its beginning already.
+        let begin = self.header_of(&plan.shard).map_or_else(|| plan.begin.clone(), |header| header.position);
         let mut parents = Vec::new();
         let (mut inherited, mut forgotten) = (Vec::new(), Vec::new());
         for parent in &plan.parents {
@@ -275,14 +284,15 @@ impl Supervisor {
                 inherited.push(parent.shard.clone());
             }
             let mut others = parent.children.iter().filter(|child| **child != plan.shard);
-            if others.all(|child| self.known.contains_key(child)) {
+            if others.all(|child| self.has_begun(child)) {
                 forgotten.push(parent.shard.clone());
             }
             let (state, shard) = (Arc::clone(&self.pipeline.state), parent.shard.clone());
             let loaded = tokio::task::spawn_blocking(move || state.load(&shard, header, limits)).await??;
             parents.push((loaded, parent.heir));
         }
-        let ShardState { header, windows, duplicates, .. } = inherit(plan.begin.clone(), parents, limits);
+        let ShardState { header, windows, duplicates, .. } =
+            inherit(begin, parents, limits, (self.pipeline.clock)());
         let view = Arc::new(ShardView::new(plan.shard.clone(), kind, header.clone(), windows));
         let (own_view, ids) = (Arc::clone(&view), duplicates.pieces(IDS_PER_PART).collect::<Vec<_>>());
         let change = Change::Start {

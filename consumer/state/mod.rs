@@ -283,8 +283,15 @@ impl Loading {
 }
 
 /// The state that a child begins with: the counts of the parents whose heir it is, the memory of all.
-pub fn inherit(position: Position, parents: Vec<(ShardState, bool)>, limits: StateLimits) -> ShardState {
+/// That is its first commit, at `now_ms`.
+pub fn inherit(
+    position: Position,
+    parents: Vec<(ShardState, bool)>,
+    limits: StateLimits,
+    now_ms: u64,
+) -> ShardState {
     let mut header = ShardHeader::begin(position);
+    header.committed_ms = now_ms;
     let heirlooms = || parents.iter().filter(|(parent, is_heir)| *is_heir && !parent.header.is_inherited);
     header.newest_s = parents.iter().filter_map(|(parent, _)| parent.header.newest_s).max();
     for (parent, _) in parents.iter() {
