@@ -2,7 +2,9 @@
 
 use std::fs::File;
 use std::net::{TcpListener, TcpStream};
+use std::ops::Range;
 use std::process::{Child, Command};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -31,9 +33,14 @@ impl Server {
     /// Waits until `is_there`; fails if the server ends before.
     pub fn wait_until(&mut self, is_there: impl Fn() -> bool) {
         let end = Instant::now() + PATIENCE;
-        while !is_there() {
+        loop {
+            // First: what is there of a server that has ended is another one.
+            let is_there = is_there();
             let ended = self.child.try_wait().unwrap();
             assert!(ended.is_none() && Instant::now() < end, "{}: {ended:?}: {}", self.name, self.log());
+            if is_there {
+                return;
+            }
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -50,9 +57,19 @@ impl Drop for Server {
     }
 }
 
-/// A port of loopback that nobody listens on just now.
+/// Ports that the system gives to nobody who does not name them, so that what is free stays free.
+const PORTS: Range<u16> = 15_000..30_000;
+
+/// A port of loopback that nobody listens on, and that no other test of this process is given.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let count = u32::from(PORTS.end - PORTS.start);
+    // Processes that run side by side begin far apart.
+    let first = std::process::id().wrapping_mul(997);
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let next = || first.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % count;
+    let mut ports = (0..count).map(|_| PORTS.start + u16::try_from(next()).unwrap());
+    ports.find(is_free).unwrap()
 }
 
 pub fn is_listening(port: u16) -> bool {
