@@ -296,7 +296,7 @@ fn killed_again_and_again() {
     for round in 0..20 {
         let failpoint = format!("commit_{}={}*off->return", ["before", "after"][round % 2], round / 2 % 3);
         let mut killed = Trailmeter::start(&["--config", &disturbed], &[("FAILPOINTS", &failpoint)]);
-        if round % 6 == 5 {
+        if round % 12 == 11 {
             killed.wait_for("listening");
             killed.kill();
             kills += 1;
@@ -305,7 +305,7 @@ fn killed_again_and_again() {
             kills += usize::from(killed.wait_until_read_or_dead());
         }
     }
-    assert!(kills >= 8, "only {kills} kills");
+    assert!(kills >= 4, "only {kills} kills");
     let mut again = Trailmeter::run(&["--config", &disturbed]);
     again.wait_until_all_is_read();
     for path in ["/api/v1/totals", "/api/v1/coverage"] {

@@ -1,5 +1,6 @@
 //! Counts as they are stored: what a commit adds, or a part of a snapshot.
 
+use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::callers::{CallerLimits, CallerName, VERSION_BITS};
@@ -31,7 +32,8 @@ pub struct Overflow {
 /// Merges the pieces of one writer into windows.
 #[derive(Default)]
 pub struct PieceReader {
-    numbers: Vec<Option<u32>>,
+    /// By the writer's number; a table, for a damaged piece may hold any number.
+    numbers: HashMap<u32, u32>,
 }
 
 impl PieceReader {
@@ -42,11 +44,7 @@ impl PieceReader {
             let (own, is_overflow) = windows.caller(CallerName { account_id, principal }, is_outside, limits);
             let found_no_room = if is_outside { &mut overflow.outside } else { &mut overflow.own };
             *found_no_room += u64::from(is_overflow);
-            let at = number as usize;
-            if self.numbers.len() <= at {
-                self.numbers.resize(at + 1, None);
-            }
-            self.numbers[at] = Some(own);
+            self.numbers.insert(number, own);
         }
         let per_hour = (HOUR_S / MINUTE_S) as i32;
         for &(minute, key, count) in &piece.counts {
@@ -68,7 +66,7 @@ impl PieceReader {
     fn own_key(&self, key: u32) -> Option<u32> {
         let versions = key & ((1 << VERSION_BITS) - 1);
         Versions::from_code(versions as u8)?;
-        let number = (*self.numbers.get((key >> VERSION_BITS) as usize)?)?;
+        let number = *self.numbers.get(&(key >> VERSION_BITS))?;
         Some(number << VERSION_BITS | versions)
     }
 }
