@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use trailmeter::callers::CallerPolicy;
 use trailmeter::decode::json::{Found, JsonReader};
 use trailmeter::decode::{Decoder, EventRejection, Limits, RecordOutcome, Sink};
 use trailmeter::duplicates::{DuplicateLimits, Duplicates};
@@ -166,6 +167,7 @@ fn count(records: &[Payload]) -> u64 {
         decode: LIMITS,
         duplicates: DUPLICATES,
         callers: CALLERS,
+        weak_callers: CallerPolicy::default(),
         series: 1000,
         commit_interval_ms: 1000,
         commit_bytes: 16 << 20,

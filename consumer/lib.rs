@@ -17,8 +17,13 @@ pub mod duplicates;
 pub mod totals;
 pub mod window;
 
+pub mod callers;
+
 pub mod pipeline;
 pub mod state;
+
+pub mod alert;
+pub mod sink;
 
 pub mod metrics;
 pub mod web;

@@ -283,7 +283,7 @@ fn killed_again_and_again() {
         let state = folder.path().join(name);
         let text = format!(
             "sources: [{{files: {{paths: [{output:?}], piece_bytes: 16KiB}}}}]\n\
-             state: {{embedded: {{path: {state:?}, commit_interval: 10ms}}}}\n"
+             state: {{embedded: {{path: {state:?}, commit_interval: 10m, commit_bytes: 64KiB}}}}\n"
         );
         std::fs::write(&path, text).unwrap();
         path.display().to_string()
@@ -301,11 +301,11 @@ fn killed_again_and_again() {
             killed.kill();
             kills += 1;
         } else {
-            // It may come to its end before the failpoint does.
             kills += usize::from(killed.wait_until_read_or_dead());
         }
     }
-    assert!(kills >= 4, "only {kills} kills");
+    // Commits come by what is pending, not by the clock: there are more of them than the rounds take, on any machine.
+    assert_eq!(kills, 20);
     let mut again = Trailmeter::run(&["--config", &disturbed]);
     again.wait_until_all_is_read();
     for path in ["/api/v1/totals", "/api/v1/coverage"] {

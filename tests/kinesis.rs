@@ -160,6 +160,7 @@ fn answers(run: &Trailmeter, newest_s: i64) -> BTreeMap<String, Value> {
     let mut answers: BTreeMap<String, Value> = paths.into_iter().map(answer).collect();
     let rows: Vec<_> = answers.values().filter_map(|answer| answer["rows"].as_array()).collect();
     assert!(rows.iter().filter(|rows| !rows.is_empty()).count() > 8, "hardly any window has rows");
+    answers.insert("callers".to_owned(), run.json("/api/v1/callers"));
     let mut shards = run.json("/api/v1/shards")["rows"].take();
     for row in shards.as_array_mut().unwrap() {
         row.as_object_mut()
@@ -230,8 +231,12 @@ struct Delivery {
     newest_s: i64,
 }
 
-/// Half the events in records of EventBridge, half in those of CloudWatch Logs; broken records and control messages
-/// between them; and one record in 20 again, up to half the delivery later.
+/// Events that come in records of their own, as EventBridge writes them, at the most: the server becomes slow with the
+/// records that it holds, a put of 500 takes longer than a client waits once there are some 50,000.
+const BRIDGED: usize = 10_000;
+
+/// Up to half the events in records of EventBridge, the rest in those of CloudWatch Logs; broken records and control
+/// messages between them; and one record in 20 again, up to half the delivery later.
 fn delivery(events: u64, random: &mut SmallRng) -> Delivery {
     let options = Options {
         events,
@@ -250,8 +255,9 @@ fn delivery(events: u64, random: &mut SmallRng) -> Delivery {
     let is_call =
         |event: &&Generated| matches!(event.outcome, Outcome::Call | Outcome::Broken(Broken::WrongTypes));
     let mut records = Vec::new();
+    let bridged_of_200 = (BRIDGED * 200 / events.len()).clamp(1, 100);
     for hundreds in events.chunks(200) {
-        let (bridge, logs) = hundreds.split_at(hundreds.len() / 2);
+        let (bridge, logs) = hundreds.split_at((hundreds.len() * bridged_of_200 / 200).max(1));
         // What a log holds is always UTF-8.
         let is_text = |event: &&Generated| event.outcome != Outcome::Broken(Broken::InvalidUtf8);
         let logs: Vec<Generated> = logs.iter().filter(is_text).cloned().collect();
@@ -352,7 +358,8 @@ fn soak() {
         for nth in 0..KILLS {
             live_and_be_killed(&disturbed, nth, &mut random, &|| sender.send(()).is_ok());
         }
-        while sender.send(()).is_ok() {}
+        // Whatever is still to be sent: once too often does no harm, an endless queue of tellings would.
+        (0..PARTS).for_each(|_| drop(sender.send(())));
     });
     let run = disturbed.run();
     wait_for_records(&run, delivery.records);

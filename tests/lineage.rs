@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use trailmeter::config::Config;
 use trailmeter::metrics::Metrics;
-use trailmeter::pipeline::{Pipeline, Readiness, Views};
+use trailmeter::pipeline::{Learning, Pipeline, Readiness, Views};
 use trailmeter::source::{
     Advance, Announcement, Batch, Batches, Coordination, Parent, Payload, Position, Record, ShardId,
     ShardPlan, ShardStatus, Source, StoredShard,
@@ -156,10 +156,14 @@ async fn run(stream: Arc<Stream>, state: &Path, break_after: Option<u64>) -> Arc
     let settings = Config::parse(text, "test").unwrap().settings;
     let (_keep, settings) = watch::channel(Arc::new(settings));
     let expected: u64 = stream.events.values().map(|events| events.len() as u64).sum();
+    let state = Arc::new(EmbeddedState::open(state, NOW_MS).unwrap());
+    let (views, readiness) = (Arc::<Views>::default(), Arc::<Readiness>::default());
     let pipeline = Arc::new(Pipeline {
-        state: Arc::new(EmbeddedState::open(state, NOW_MS).unwrap()),
-        views: Arc::new(Views::default()),
-        readiness: Arc::new(Readiness::default()),
+        learning: Arc::new(Learning::new(Arc::clone(&state), Arc::clone(&views), Arc::clone(&readiness))),
+        alert_link: None,
+        state,
+        views,
+        readiness,
         metrics: Arc::new(Metrics::new().unwrap()),
         settings,
         dead_letter: None,

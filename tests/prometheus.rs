@@ -1,4 +1,4 @@
-//! A real Prometheus scrapes a real `trailmeter run`: what DESIGN.md promises of the metrics can be asked for.
+//! A real Prometheus scrapes a real `trailmeter run`: what docs/numbers.md says of the metrics can be asked for.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod common;
@@ -13,7 +13,7 @@ use common::{PATIENCE, Trailmeter};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Name, type and labels of each metric of DESIGN.md that this program has by now.
+/// Name, type and labels of each metric of docs/numbers.md.
 const METRICS: [(&str, &str, &[&str]); 19] = [
     ("trailmeter_records_total", "counter", &["source", "outcome", "reason"]),
     ("trailmeter_events_total", "counter", &["outcome", "reason"]),

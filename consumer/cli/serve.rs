@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Failure, log};
 use crate::config::{Config, SourceConfig, WebConfig};
 use crate::metrics::Metrics;
-use crate::pipeline::{DeadLetter, Pipeline, Readiness, Settings, Views};
+use crate::pipeline::{DeadLetter, Learning, Pipeline, Readiness, Settings, Views};
+use crate::sink::Sinks;
 use crate::source::Source;
 use crate::source::files::FilesSource;
 use crate::source::generator::GeneratorSource;
@@ -25,6 +26,9 @@ use crate::{Clock, system_clock};
 
 /// A client slower than this is let go.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// At the end, sinks may take so long to be told what was committed last; the rest waits for the next start.
+const LAST_DELIVERY: Duration = Duration::from_secs(3);
 
 /// What to do when the address is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,14 +57,21 @@ pub async fn serve(
     let address = listener.local_addr()?;
     warn_if_open(address);
     let state = open_state(config.state_path.clone(), &clock)?;
-    let sources = sources(&config, &clock).await?;
+    let sources = self::sources(&config, &clock).await?;
     let (settings_sender, settings) = watch::channel(Arc::new(config.settings.clone()));
     let (status_sender, status) = watch::channel(Arc::new(status_of(&config)));
     let (reload_sender, reload_requests) = mpsc::channel(16);
+    let (state, views, readiness) = (Arc::new(state), Arc::<Views>::default(), Arc::<Readiness>::default());
+    let link: Arc<str> =
+        config.web.external_url.clone().unwrap_or_else(|| format!("http://{address}")).into();
+    let sinks = Sinks::start(config.sinks.clone(), config.holding, &state, &metrics, &clock, &link).await;
+    let sinks = sinks.map_err(|error| Failure::Usage(format!("alerts: {error}")))?;
     let pipeline = Arc::new(Pipeline {
-        state: Arc::new(state),
-        views: Arc::new(Views::default()),
-        readiness: Arc::new(Readiness::default()),
+        learning: Arc::new(Learning::new(Arc::clone(&state), Arc::clone(&views), Arc::clone(&readiness))),
+        alert_link: (!config.sinks.is_empty()).then_some(link),
+        state,
+        views,
+        readiness,
         metrics: Arc::clone(&metrics),
         settings: settings.clone(),
         dead_letter: Some(Arc::new(dead_letter(&config)?)),
@@ -69,6 +80,9 @@ pub async fn serve(
     });
     let web = Arc::new(Web {
         views: Arc::clone(&pipeline.views),
+        state: Arc::clone(&pipeline.state),
+        sinks: sinks.statuses(),
+        sources: sources.clone(),
         readiness: Arc::clone(&pipeline.readiness),
         metrics: Arc::clone(&metrics),
         settings,
@@ -85,6 +99,7 @@ pub async fn serve(
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
     listening(address);
     let result = until_stopped(&pipeline, sources, &shutdown, grace).await;
+    sinks.stop(LAST_DELIVERY).await;
     web_shutdown.cancel();
     served.await.context("the web server panicked")??;
     result

@@ -3,6 +3,7 @@
 //! Enters: a YAML file. Leaves: a [`Config`] in which every value is sound, or all problems at once, each naming its
 //! key and the fix.
 
+mod alerting;
 mod problems;
 pub mod raw;
 pub mod units;
@@ -23,6 +24,7 @@ use crate::duplicates::DuplicateLimits;
 use crate::event::judge::Policy;
 use crate::event::time;
 use crate::pipeline::Settings;
+use crate::sink::{Holding, SinkOptions};
 use crate::source::files::FilesOptions;
 use crate::source::generator::GeneratorOptions;
 use crate::source::kinesis::{Backoff, KinesisOptions, StartAt};
@@ -39,6 +41,10 @@ pub struct Config {
     pub settings: Settings,
     /// Bytes read and not yet counted, over all shards.
     pub inflight_bytes: u64,
+    /// Where alerts go.
+    pub sinks: Vec<SinkOptions>,
+    /// How Alertmanager holds them.
+    pub holding: Holding,
     /// The web server.
     pub web: WebConfig,
     /// Where rejected events go, and how large it may grow.
@@ -75,6 +81,8 @@ impl SourceConfig {
 pub struct WebConfig {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// Where people reach the page, if the config says so; without a slash at the end.
+    pub external_url: Option<String>,
     /// Whether `POST /-/reload` is answered.
     pub enable_reload: bool,
     /// Connections at once.
@@ -118,6 +126,8 @@ impl Config {
         let sources = sources(&raw, &mut problems);
         let web = web(&raw, &mut problems);
         let settings = settings(&raw, &mut problems);
+        let sinks = alerting::sinks(&raw, &mut problems);
+        let holding = alerting::holding(&raw.alerts, &mut problems);
         let inflight = raw.limits.inflight_bytes;
         if inflight.0 < LEAST_INFLIGHT {
             let why =
@@ -129,6 +139,8 @@ impl Config {
             state_path: PathBuf::from(&raw.state.embedded.path),
             settings,
             inflight_bytes: inflight.0,
+            sinks,
+            holding,
             web,
             dead_letter: raw
                 .dead_letter
@@ -154,6 +166,9 @@ impl Config {
         compare("state.embedded.path", old.state.embedded.path != new.state.embedded.path);
         compare("limits.inflight_bytes", old.limits.inflight_bytes != new.limits.inflight_bytes);
         compare("web.listen", old.web.listen != new.web.listen);
+        compare("web.external_url", old.web.external_url != new.web.external_url);
+        compare("alerts", old.alerts != new.alerts);
+        compare("sinks", old.sinks != new.sinks);
         compare("web.max_connections", old.web.max_connections != new.web.max_connections);
         compare("web.max_body", old.web.max_body != new.web.max_body);
         compare("limits.event_bytes", old.limits.event_bytes != new.limits.event_bytes);
@@ -342,13 +357,22 @@ fn web(raw: &RawConfig, problems: &mut Problems) -> WebConfig {
     }
     WebConfig {
         listen,
+        external_url: raw.web.external_url.as_deref().map(|url| external_url(url, problems)),
         enable_reload: raw.web.enable_reload,
         max_connections: raw.web.max_connections as usize,
         max_body: raw.web.max_body.0 as usize,
     }
 }
 
+fn external_url(url: &str, problems: &mut Problems) -> String {
+    if !(url.starts_with("http://") || url.starts_with("https://")) {
+        problems.add("web.external_url", format!("{url:?} is no URL: write http://… or https://…"));
+    }
+    url.trim_end_matches('/').to_owned()
+}
+
 fn settings(raw: &RawConfig, problems: &mut Problems) -> Settings {
+    let weak_callers = alerting::callers(raw, problems);
     let limits = &raw.limits;
     let RawEmbedded { path, commit_interval, commit_bytes } = &raw.state.embedded;
     let mut at_least = |key: &str, value: u64, least: u64, most: u64| {
@@ -359,6 +383,9 @@ fn settings(raw: &RawConfig, problems: &mut Problems) -> Settings {
     at_least("limits.duplicates.ids", limits.duplicates.ids, 1, 1 << 31);
     at_least("limits.callers", limits.callers, 1, 100_000_000);
     at_least("limits.outside_callers", limits.outside_callers, 1, 30_000_000);
+    at_least("limits.weak_callers", limits.weak_callers, 1, 100_000_000);
+    at_least("limits.outside_weak_callers", limits.outside_weak_callers, 1, 30_000_000);
+    at_least("limits.caller_values", limits.caller_values, 1, 10_000);
     at_least("limits.depth", limits.depth, 8, 1024);
     let mut size_within = |key: &str, value: u64, least: u64, most: u64| {
         if !(least..=most).contains(&value) {
@@ -393,6 +420,7 @@ fn settings(raw: &RawConfig, problems: &mut Problems) -> Settings {
             ids: limits.duplicates.ids as usize,
         },
         callers: CallerLimits { own: limits.callers as usize, outside: limits.outside_callers as usize },
+        weak_callers,
         series: limits.series as usize,
         commit_interval_ms: commit_interval.0,
         commit_bytes: commit_bytes.0 as usize,
@@ -400,22 +428,22 @@ fn settings(raw: &RawConfig, problems: &mut Problems) -> Settings {
 }
 
 fn accounts(raw: &RawConfig, problems: &mut Problems) -> HashSet<String> {
-    let mut accounts = HashSet::new();
-    for (at, account) in raw.organization.accounts.iter().enumerate() {
-        let id = match account {
-            RawAccount::Text(id) => id.clone(),
-            // YAML reads 012345678901 as a number, without its zero.
-            RawAccount::Number(number) => format!("{number:012}"),
-        };
-        if id.len() != 12 || !id.bytes().all(|byte| byte.is_ascii_digit()) {
-            problems.add(
-                &format!("organization.accounts[{at}]"),
-                format!("{id:?} is no account id: write 12 digits in quotes"),
-            );
-        }
-        accounts.insert(id);
-    }
+    let accounts = raw.organization.accounts.iter().enumerate();
     accounts
+        .map(|(at, account)| account_id(&format!("organization.accounts[{at}]"), account, problems))
+        .collect()
+}
+
+fn account_id(key: &str, account: &RawAccount, problems: &mut Problems) -> String {
+    let id = match account {
+        RawAccount::Text(id) => id.clone(),
+        // YAML reads 012345678901 as a number, without its zero.
+        RawAccount::Number(number) => format!("{number:012}"),
+    };
+    if id.len() != 12 || !id.bytes().all(|byte| byte.is_ascii_digit()) {
+        problems.add(key, format!("{id:?} is no account id: write 12 digits in quotes"));
+    }
+    id
 }
 
 #[cfg(test)]

@@ -57,16 +57,13 @@ impl fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 /// Keys that a reader of the docs may write and this version does not have, with what to do.
-const ELSEWHERE: [(&str, &str); 9] = [
+const ELSEWHERE: [(&str, &str); 6] = [
     ("sqs", "this version reads Kinesis and files"),
     ("s3", "this version reads Kinesis and files"),
     ("mode", "this version reads a stream by polling"),
     ("aws", "this version keeps its state in a file: `state.embedded`"),
     ("windows", "the windows are fixed: 5m, 1h and 24h"),
-    ("callers", "this version has no first-seen memory yet"),
     ("rules", "this version runs no rules yet"),
-    ("alerts", "this version sends no alerts yet"),
-    ("sinks", "this version sends nothing out yet"),
 ];
 
 /// The problem that reading a file ended with.

@@ -14,6 +14,12 @@ pub struct RawConfig {
     pub state: RawState,
     /// The organisation.
     pub organization: RawOrganization,
+    /// Weak callers.
+    pub callers: RawCallers,
+    /// What people are told, and how Alertmanager holds it.
+    pub alerts: RawAlerts,
+    /// Where alerts go besides Alertmanager.
+    pub sinks: RawSinks,
     /// Bounds.
     pub limits: RawLimits,
     /// The web server.
@@ -185,6 +191,181 @@ pub enum RawAccount {
     Number(u64),
 }
 
+/// Weak callers.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawCallers {
+    /// Without a call for so long (event time to event time), a caller is new again.
+    pub forget_after: Span,
+    /// For so long after the state was made, weak callers are remembered without a page.
+    pub learn_for: Span,
+    /// Who is metered and not paged.
+    pub accepted: Vec<RawAccepted>,
+}
+
+impl Default for RawCallers {
+    fn default() -> Self {
+        Self { forget_after: Span(400 * 86_400_000), learn_for: Span(0), accepted: Vec::new() }
+    }
+}
+
+/// A weak caller that is put up with.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawAccepted {
+    /// The principal, with `*` and `?`.
+    pub principal: String,
+    /// Only of this account.
+    #[serde(default)]
+    pub account_id: Option<RawAccount>,
+    /// Only these weaknesses: one, or a list.
+    #[serde(default)]
+    pub weakness: Option<OneOrMany>,
+    /// The last day, or the last moment.
+    #[serde(default)]
+    pub until: Option<String>,
+    /// Why, for people.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// A text, or a list of texts.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    /// One.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    /// All of them.
+    pub fn all(&self) -> &[String] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(many) => many,
+        }
+    }
+}
+
+/// What people are told, and how Alertmanager holds it.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawAlerts {
+    /// Every replica of Alertmanager.
+    pub alertmanagers: Vec<RawTarget>,
+    /// Between two sendings of what is held.
+    pub resend: Span,
+    /// How long an alert is held once a replica took it.
+    pub hold: Span,
+}
+
+impl Default for RawAlerts {
+    fn default() -> Self {
+        Self { alertmanagers: Vec::new(), resend: Span(60_000), hold: Span(3_600_000) }
+    }
+}
+
+/// Where alerts go besides Alertmanager.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawSinks {
+    /// A line of JSON on standard output for each alert.
+    pub stdout: bool,
+    /// A program that takes what Alertmanager posts to webhooks.
+    pub webhook: Option<RawTarget>,
+}
+
+/// Where to post: an address, or an address with authentication and certificates.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RawTarget {
+    /// The address.
+    pub url: String,
+    /// Name and password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub basic_auth: Option<RawBasicAuth>,
+    /// Certificates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_config: Option<RawTls>,
+}
+
+/// Name and password.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawBasicAuth {
+    /// The name.
+    pub username: String,
+    /// The password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<RawSecret>,
+    /// A file that holds the password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<String>,
+}
+
+/// A text that is never shown.
+#[derive(Clone, PartialEq, Deserialize)]
+#[serde(transparent)]
+pub struct RawSecret(pub String);
+
+impl std::fmt::Debug for RawSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("<secret>")
+    }
+}
+
+impl Serialize for RawSecret {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("<secret>")
+    }
+}
+
+/// Certificates, as files in PEM.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawTls {
+    /// Whom to trust instead of the system's authorities.
+    pub ca_file: Option<String>,
+    /// Our own certificate.
+    pub cert_file: Option<String>,
+    /// Its key.
+    pub key_file: Option<String>,
+    /// Takes any certificate.
+    pub insecure_skip_verify: bool,
+}
+
+impl<'de> Deserialize<'de> for RawTarget {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        /// As a map; a derived choice between text and map would lose what is wrong with the map.
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Whole {
+            url: String,
+            basic_auth: Option<RawBasicAuth>,
+            tls_config: Option<RawTls>,
+        }
+        struct TextOrMap;
+        impl<'de> serde::de::Visitor<'de> for TextOrMap {
+            type Value = RawTarget;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a URL, or `url` with `basic_auth` and `tls_config`")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, url: &str) -> Result<RawTarget, E> {
+                Ok(RawTarget { url: url.to_owned(), basic_auth: None, tls_config: None })
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<RawTarget, A::Error> {
+                let whole = Whole::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
+                Ok(RawTarget { url: whole.url, basic_auth: whole.basic_auth, tls_config: whole.tls_config })
+            }
+        }
+        deserializer.deserialize_any(TextOrMap)
+    }
+}
+
 /// Bounds. Each says in the metrics when it bites.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -195,6 +376,12 @@ pub struct RawLimits {
     pub callers: u64,
     /// Callers outside the organisation in the windows of one shard.
     pub outside_callers: u64,
+    /// Weak callers that are remembered.
+    pub weak_callers: u64,
+    /// Weak callers outside the organisation that are remembered.
+    pub outside_weak_callers: u64,
+    /// Texts in each list of a weak caller.
+    pub caller_values: u64,
     /// Series of one metric.
     pub series: u64,
     /// Bytes read and not yet counted, over all shards.
@@ -215,6 +402,9 @@ impl Default for RawLimits {
             duplicates: RawDuplicates::default(),
             callers: 2_000_000,
             outside_callers: 100_000,
+            weak_callers: 1_000_000,
+            outside_weak_callers: 10_000,
+            caller_values: 1000,
             series: 1000,
             inflight_bytes: Size(128 << 20),
             decompressed_bytes: Size(64 << 20),
@@ -248,6 +438,8 @@ impl Default for RawDuplicates {
 pub struct RawWeb {
     /// Address and port.
     pub listen: String,
+    /// Where people reach the page: what alerts link to. Default: `http://` and where it listens.
+    pub external_url: Option<String>,
     /// Whether `POST /-/reload` is answered.
     pub enable_reload: bool,
     /// Connections at once.
@@ -260,6 +452,7 @@ impl Default for RawWeb {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:9464".into(),
+            external_url: None,
             enable_reload: false,
             max_connections: 256,
             max_body: Size(64 << 10),

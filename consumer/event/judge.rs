@@ -151,6 +151,16 @@ impl Weakness {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::SigV2, Self::Tls10, Self::Tls11, Self::LongTermKey];
 
+    /// The weakness of this number in [`Self::ALL`]; none if there is none.
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(code)).copied()
+    }
+
+    /// Reads the name.
+    pub fn parse(label: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|weakness| weakness.label() == label)
+    }
+
     /// The name in the API and in labels.
     pub fn label(self) -> &'static str {
         match self {

@@ -49,6 +49,8 @@ pub struct Event<'a> {
     pub user_agent: Option<&'a str>,
     /// `errorCode`.
     pub error_code: Option<&'a str>,
+    /// There is an `errorCode`, or a `responseElements.errorCode`.
+    pub is_failed: bool,
     /// `eventType`.
     pub event_type: Option<&'a str>,
     /// `eventCategory`.
@@ -57,6 +59,8 @@ pub struct Event<'a> {
     pub recipient_account_id: Option<&'a str>,
     /// `vpcEndpointId`.
     pub vpc_endpoint_id: Option<&'a str>,
+    /// `requestParameters.bucketName`; see [`Event::bucket`].
+    pub bucket: Option<&'a str>,
     /// The first ARN among `resources`.
     pub resource_arn: Option<&'a str>,
     /// `sessionCredentialFromConsole`.
@@ -109,6 +113,15 @@ impl<'a> Event<'a> {
     /// The account that called: of the identity, else the recipient's, else `unknown`.
     pub fn account_id(&self) -> &'a str {
         self.identity.account_id.or(self.recipient_account_id).unwrap_or(UNKNOWN)
+    }
+
+    /// The S3 bucket: as the request names it, else as the first of the resources does.
+    pub fn bucket(&self) -> Option<&'a str> {
+        let of_resource = || {
+            let (_, name) = self.resource_arn?.split_once(":s3:::")?;
+            name.split('/').next().filter(|bucket| !bucket.is_empty())
+        };
+        self.bucket.or_else(of_resource)
     }
 
     /// Whether an AWS service made the call on its own or on someone's behalf.

@@ -35,6 +35,12 @@ pub fn format(seconds: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
 }
 
+/// Writes milliseconds since 1970 as `2023-07-10T11:42:18.250Z`.
+pub fn format_ms(ms: u64) -> String {
+    let text = format((ms / 1000).cast_signed());
+    format!("{}.{:03}Z", &text[..text.len() - 1], ms % 1000)
+}
+
 fn is_fraction(bytes: &[u8]) -> bool {
     match bytes.split_first() {
         None => true,
@@ -120,6 +126,11 @@ mod tests {
         ] {
             assert_eq!(parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn milliseconds() {
+        assert_eq!(format_ms(1_688_989_338_007), "2023-07-10T11:42:18.007Z");
     }
 
     proptest! {

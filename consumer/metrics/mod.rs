@@ -9,19 +9,30 @@ use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, Opts, Reg
 
 pub use distribution::{Distribution, Observations};
 
+use crate::event::judge::Weakness;
 use crate::event::{signature, tls};
 use crate::totals::{Dropped, EventRejection, NotCall, RecordRejection, Totals, UnknownReason};
 
 /// A limit that may bite, for `trailmeter_limit_hits_total`.
-pub const LIMITS: [&str; 7] = [
+pub const LIMITS: [&str; 12] = [
     "callers",
     "outside_callers",
+    "weak_callers",
+    "outside_weak_callers",
+    "inflight_bytes",
+    "max_connections",
+    "max_body",
     "event_sources",
     "decompressed_bytes",
     "event_bytes",
     "depth",
     "dead_letter",
 ];
+
+/// What becomes of an alert at a sink: taken, taken again while it is held, ended; not taken for now, refused for good.
+const ALERT_OUTCOMES: [&str; 5] = ["delivered", "resent", "resolved", "failed", "rejected"];
+
+const CALLER_LABELS: [&str; 3] = ["weakness", "account_id", "principal"];
 
 /// The series of one process.
 pub struct Metrics {
@@ -42,6 +53,18 @@ pub struct Metrics {
     pub window_calls: GaugeVec,
     /// Distinct callers in a window.
     pub window_callers: GaugeVec,
+    /// Weak callers that the memory did not know, by weakness.
+    pub new_callers: IntCounterVec,
+    /// The least event time of a weak caller.
+    pub caller_first_seen: GaugeVec,
+    /// The greatest event time of a weak caller.
+    pub caller_last_seen: GaugeVec,
+    /// When someone was last paged for a weak caller.
+    pub caller_paged: GaugeVec,
+    /// Alerts by sink and what became of them.
+    pub alerts: IntCounterVec,
+    /// Alerts that wait, by sink.
+    pub alerts_undelivered: GaugeVec,
     /// Series that a cap left out.
     pub series_dropped: IntCounterVec,
     /// Commits by outcome.
@@ -144,6 +167,36 @@ impl Metrics {
                 "Distinct callers in the window, in this process.",
                 &["window", "signature_version", "tls_version"],
             )?,
+            new_callers: counters(
+                "trailmeter_new_callers_total",
+                "Weak callers of our own that the memory did not know.",
+                &["weakness"],
+            )?,
+            caller_first_seen: gauges(
+                "trailmeter_caller_first_seen_timestamp_seconds",
+                "When a weak caller first called, by event time.",
+                &CALLER_LABELS,
+            )?,
+            caller_last_seen: gauges(
+                "trailmeter_caller_last_seen_timestamp_seconds",
+                "When a weak caller last called, by event time.",
+                &CALLER_LABELS,
+            )?,
+            caller_paged: gauges(
+                "trailmeter_caller_paged_timestamp_seconds",
+                "When someone was last paged for a weak caller.",
+                &CALLER_LABELS,
+            )?,
+            alerts: counters(
+                "trailmeter_alerts_total",
+                "Alerts by sink and what became of them.",
+                &["sink", "outcome"],
+            )?,
+            alerts_undelivered: gauges(
+                "trailmeter_alerts_undelivered",
+                "Alerts that are committed and that the sink has not taken.",
+                &["sink"],
+            )?,
             series_dropped: counters(
                 "trailmeter_series_dropped_total",
                 "Series that limits.series left out, counted at each scrape.",
@@ -182,8 +235,14 @@ impl Metrics {
             self.commits.with_label_values(&[outcome]);
         }
         LIMITS.iter().for_each(|limit| drop(self.limit_hits.with_label_values(&[*limit])));
+        for weakness in Weakness::ALL {
+            self.new_callers.with_label_values(&[weakness.label()]);
+        }
         for metric in [
             "trailmeter_window_calls",
+            "trailmeter_caller_first_seen_timestamp_seconds",
+            "trailmeter_caller_last_seen_timestamp_seconds",
+            "trailmeter_caller_paged_timestamp_seconds",
             "trailmeter_shard_behind_seconds",
             "trailmeter_shard_checkpoint_timestamp_seconds",
         ] {
@@ -201,6 +260,14 @@ impl Metrics {
     /// Makes the series of a source's records exist.
     pub fn add_source(&self, source: &str) {
         self.count_records(source, &Totals::default());
+    }
+
+    /// Makes the series of a sink's alerts exist.
+    pub fn add_sink(&self, sink: &str) {
+        for outcome in ALERT_OUTCOMES {
+            self.alerts.with_label_values(&[sink, outcome]);
+        }
+        self.alerts_undelivered.with_label_values(&[sink]).set(0.0);
     }
 
     /// Adds what a commit made durable.

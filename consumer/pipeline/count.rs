@@ -6,9 +6,11 @@ use std::time::Duration;
 use hashbrown::HashMap;
 
 use super::{DeadLetter, Settings};
+use crate::alert::Alert;
+use crate::callers;
 use crate::decode::{EventRejection, RecordOutcome, RecordRejection, Sink};
 use crate::duplicates::Duplicates;
-use crate::event::judge::{self, Verdict};
+use crate::event::judge::{self, Verdict, Weakness};
 use crate::event::{Event, principal};
 use crate::metrics::{Metrics, Observations};
 use crate::totals::{Coverage, Totals, UnknownReason};
@@ -26,6 +28,12 @@ pub struct Pending {
     pub delta: Delta,
     /// The accounting.
     pub totals: Totals,
+    /// Weak callers.
+    pub weak: callers::Delta,
+    /// What people are told once this is durable.
+    pub alerts: Vec<Alert>,
+    /// Weak callers of our own that the memory did not know, by weakness.
+    pub new_callers: [u64; Weakness::ALL.len()],
     /// From event time to now.
     pub delays: Observations,
     by_source: HashMap<Box<str>, [u64; Versions::COUNT]>,
@@ -44,6 +52,9 @@ impl Pending {
                     metrics.calls.with_label_values(&labels).inc_by(count);
                 }
             }
+        }
+        for (weakness, count) in Weakness::ALL.iter().zip(std::mem::take(&mut self.new_callers)) {
+            metrics.new_callers.with_label_values(&[weakness.label()]).inc_by(count);
         }
         self.totals = Totals::default();
         self.delta.clear();
@@ -104,6 +115,7 @@ impl Counter {
     /// Takes up a new config.
     pub fn set_settings(&mut self, settings: Arc<Settings>) {
         self.settings = settings;
+        self.pending.weak.ask_again();
     }
 
     /// The next events stand in a record that arrived at `arrival_ms`; it is `now_ms`.
@@ -123,6 +135,9 @@ impl Counter {
         };
         let pending = &mut self.pending;
         let is_in_windows = pending.delta.count(key, time_s, newest_s);
+        let CallKey { account_id, principal, is_outside, .. } = key;
+        let call = callers::Call { event, time_s, account_id, principal, is_outside };
+        pending.weak.count(&call, &self.settings.weak_callers);
         let totals = &mut pending.totals;
         totals.calls += 1;
         totals.late += u64::from(!is_in_windows);

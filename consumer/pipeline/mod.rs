@@ -6,6 +6,7 @@
 
 mod count;
 mod dead_letter;
+mod learning;
 mod settings;
 mod supervise;
 mod views;
@@ -13,6 +14,7 @@ mod worker;
 
 pub use count::{Counter, Pending};
 pub use dead_letter::DeadLetter;
+pub use learning::Learning;
 pub use settings::Settings;
 pub use supervise::{Pipeline, Readiness, THE_STATE};
 pub use views::{ShardView, Views, WindowError, WindowRows};

@@ -1,5 +1,6 @@
 //! What of the config the tasks heed, and may change while they run.
 
+use crate::callers::CallerPolicy;
 use crate::decode::Limits;
 use crate::duplicates::DuplicateLimits;
 use crate::event::judge::Policy;
@@ -17,6 +18,8 @@ pub struct Settings {
     pub duplicates: DuplicateLimits,
     /// How many callers the windows hold.
     pub callers: CallerLimits,
+    /// What is made of weak callers.
+    pub weak_callers: CallerPolicy,
     /// Series of one metric.
     pub series: usize,
     /// Milliseconds between two commits of a shard.

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::worker::{End, Unsaved, Worker};
-use super::{Counter, DeadLetter, Settings, ShardView, Views};
+use super::{Counter, DeadLetter, Learning, Settings, ShardView, Views};
 use crate::Clock;
 use crate::decode::Decoder;
 use crate::duplicates::Duplicates;
@@ -54,6 +54,11 @@ impl Readiness {
         })
     }
 
+    /// Something is still awaited.
+    pub fn is_waiting(&self) -> bool {
+        !self.waiting_for.lock().is_empty()
+    }
+
     /// What was awaited is there.
     pub fn arrived(&self, what: &str) {
         self.waiting_for.lock().remove(what);
@@ -79,6 +84,10 @@ pub struct Pipeline {
     pub settings: watch::Receiver<Arc<Settings>>,
     /// Takes what is rejected.
     pub dead_letter: Option<Arc<DeadLetter>>,
+    /// Whether weak callers are remembered without a page.
+    pub learning: Arc<Learning>,
+    /// Where the page is served; none if alerts go nowhere.
+    pub alert_link: Option<Arc<str>>,
     /// The wall clock.
     pub clock: Clock,
     /// Ends everything.
@@ -192,7 +201,7 @@ impl Supervisor {
         match announcement {
             Announcement::Listed => {
                 self.pipeline.readiness.arrived(&listing_of(source.as_ref()));
-                Ok(())
+                Ok(self.pipeline.learning.check((self.pipeline.clock)()).await?)
             }
             Announcement::Initial(shards) => self.begin(source.kind(), shards).await,
             Announcement::Start(plan) => self.start(source, plan).await,
@@ -248,6 +257,8 @@ impl Supervisor {
             files: Default::default(),
             unsaved: Unsaved::Nothing,
             processing: Observations::default(),
+            learning: Arc::clone(&pipeline.learning),
+            alert_link: pipeline.alert_link.clone(),
             view: Arc::clone(&view),
         };
         let (status, shutdown) = (Arc::clone(view.status()), pipeline.shutdown.clone());

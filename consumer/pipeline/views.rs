@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
 use parking_lot::RwLock;
@@ -24,6 +24,7 @@ pub struct ShardView {
     status: Arc<ShardStatus>,
     committed: RwLock<Committed>,
     behind_ms: AtomicU64,
+    has_caught_up: AtomicBool,
 }
 
 /// The state of a shard as of its last commit.
@@ -45,6 +46,7 @@ impl ShardView {
             status: Arc::default(),
             committed: RwLock::new(Committed { header, windows, is_read: false }),
             behind_ms: AtomicU64::new(NOT_BEHIND),
+            has_caught_up: AtomicBool::new(false),
         }
     }
 
@@ -71,6 +73,18 @@ impl ShardView {
     /// Notes how far the reader is behind.
     pub fn set_behind_ms(&self, behind_ms: Option<u64>) {
         self.behind_ms.store(behind_ms.unwrap_or(NOT_BEHIND), Ordering::Relaxed);
+    }
+
+    /// Notes that everything was read that there was.
+    pub fn catch_up(&self) {
+        self.has_caught_up.store(true, Ordering::Relaxed);
+    }
+
+    /// Everything was read that there was, at least once; or nobody reads the shard any more.
+    pub fn has_caught_up(&self) -> bool {
+        self.has_caught_up.load(Ordering::Relaxed)
+            || self.kind == "none"
+            || self.read(|committed| committed.header.is_finished())
     }
 
     /// Reads what is committed.

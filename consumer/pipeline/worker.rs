@@ -14,14 +14,18 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_stream::StreamExt;
 use tokio_util::sync::CancellationToken;
 
+use super::learning::Learning;
 use super::{Counter, Settings, ShardView};
-use crate::Clock;
+use crate::callers::verdict::{Verdict, is_new, verdict};
+use crate::callers::{OwnedKey, Row};
 use crate::decode::Decoder;
 use crate::metrics::{Metrics, Observations};
 use crate::source::{Advance, Batch, Batches, FileProgress, Payload};
-use crate::state::{Commit, EmbeddedState, IDS_PER_PART, ShardHeader, StateError, StoredBytes};
-use crate::state::{embedded::Change, encode_delta, encode_snapshot};
+use crate::state::embedded::{CallerCounts, Change, has_room, overflow_key};
+use crate::state::{Commit, EmbeddedState, IDS_PER_PART, ShardHeader, StateError, StoredBytes, WeakCommit};
+use crate::state::{encode_delta, encode_snapshot};
 use crate::window::{HOUR_S, MINUTE_S, PieceReader, bucket};
+use crate::{Clock, alert};
 
 /// Decoding gives way to other tasks after this many bytes.
 const SLICE_BYTES: usize = 1 << 20;
@@ -58,6 +62,9 @@ pub struct Worker {
     pub files: BTreeMap<String, FileProgress>,
     pub unsaved: Unsaved,
     pub processing: Observations,
+    pub learning: Arc<Learning>,
+    /// Where the page is served, if alerts go anywhere.
+    pub alert_link: Option<Arc<str>>,
 }
 
 /// What the next commit would be for.
@@ -95,11 +102,15 @@ impl Worker {
                 },
             };
             let Some(batch) = batch else { break };
-            let is_end = batch.end;
+            let (is_end, is_newest) = (batch.end, batch.behind_ms == Some(0));
             self.count(batch).await;
-            if is_end || self.pending_bytes() > self.settings.borrow().commit_bytes {
+            let is_told = self.remember()?;
+            if is_end || is_told || self.pending_bytes() > self.settings.borrow().commit_bytes {
                 self.commit().await?;
                 committed_at = Some(Instant::now());
+            }
+            if is_newest {
+                self.learning.caught_up(&self.view, (self.clock)()).await?;
             }
             if is_end {
                 self.view.write(|committed| committed.is_read = false);
@@ -110,7 +121,71 @@ impl Worker {
             self.commit().await?;
         }
         self.view.write(|committed| committed.is_read = false);
+        if !self.shutdown.is_cancelled() {
+            self.learning.caught_up(&self.view, (self.clock)()).await?;
+        }
         Ok(End::Stopped)
+    }
+
+    /// Decides on the weak callers that were met for the first time since the last commit: claim, look up, judge. True
+    /// if people are told, once this is committed.
+    fn remember(&mut self) -> Result<bool, StateError> {
+        let weak = &mut self.counter.pending.weak;
+        if weak.is_decided() {
+            return Ok(false);
+        }
+        let asked: Vec<(usize, OwnedKey, i64)> =
+            weak.undecided().map(|(at, key, time_s)| (at, key.clone(), time_s)).collect();
+        weak.clear_undecided();
+        let shard = self.view.shard();
+        let (claimed, others): (Vec<_>, Vec<_>) =
+            asked.into_iter().partition(|(_, key, _)| self.state.claim(shard, key.borrow()));
+        others.iter().for_each(|(at, ..)| weak.leave(*at));
+        failpoint("claim_after");
+        let (rows, counts) = self.state.caller_rows(claimed.iter().map(|(_, key, _)| key.borrow()))?;
+        let mut is_told = false;
+        for ((at, key, time_s), row) in claimed.into_iter().zip(rows) {
+            is_told |= self.decide(at, key, time_s, row, counts)?;
+        }
+        Ok(is_told)
+    }
+
+    /// Decides on one caller. True if people are told.
+    fn decide(
+        &mut self,
+        at: usize,
+        mut key: OwnedKey,
+        time_s: i64,
+        mut row: Option<Row>,
+        counts: CallerCounts,
+    ) -> Result<bool, StateError> {
+        let settings = Arc::clone(&self.settings.borrow());
+        let (policy, now_ms) = (&settings.weak_callers, (self.clock)());
+        let (pending, state) = (&mut self.counter.pending, &self.state);
+        if row.is_none() && !has_room(&counts, false, policy.room) {
+            pending.weak.overflow(at);
+            state.release(&key);
+            key = overflow_key(key.weakness, false).to_owned();
+            if !state.claim(self.view.shard(), key.borrow()) {
+                // One like it was decided on just now.
+                pending.weak.leave(at);
+                return Ok(false);
+            }
+            row = state.caller_rows(std::iter::once(key.borrow()))?.0.pop().flatten();
+        }
+        let is_learning = self.learning.is_on(policy.learn_for_ms, now_ms);
+        let verdict = verdict(row.as_ref(), key.borrow(), time_s, policy, is_learning);
+        let is_new = is_new(row.as_ref(), time_s, policy.forget_after_s);
+        let sighting = pending.weak.decide(at, verdict, row.map(|row| row.last_s), now_ms);
+        pending.new_callers[key.weakness as usize] += u64::from(is_new);
+        match (verdict, &self.alert_link) {
+            (Verdict::Known, _) => state.release(&key),
+            (Verdict::Page, Some(link)) => {
+                pending.alerts.push(alert::new_caller(key.borrow(), &sighting, now_ms, link));
+            }
+            _ => {}
+        }
+        Ok(verdict == Verdict::Page)
     }
 
     fn commit_after(&self) -> Duration {
@@ -121,7 +196,8 @@ impl Worker {
     }
 
     fn pending_bytes(&self) -> usize {
-        self.counter.pending.delta.bytes() + self.counter.duplicates.uncommitted() * 16
+        let pending = &self.counter.pending;
+        pending.delta.bytes() + pending.weak.bytes() + self.counter.duplicates.uncommitted() * 16
     }
 
     async fn count(&mut self, batch: Batch) {
@@ -187,9 +263,17 @@ impl Worker {
         let is_empty = counter.pending.delta.is_empty() && ids.ids.is_empty();
         let piece =
             if is_empty { Bytes::new() } else { encode_delta(counter.pending.delta.piece(), ids).into() };
+        let settings = Arc::clone(&self.settings.borrow());
+        let weak = Arc::new(WeakCommit {
+            callers: counter.pending.weak.take(),
+            alerts: std::mem::take(&mut counter.pending.alerts),
+            values: settings.weak_callers.values,
+            room: settings.weak_callers.room,
+        });
         failpoint("commit_before");
-        self.stored.since += self.write(piece).await?;
+        self.stored.since += self.write(piece, weak).await?;
         failpoint("commit_after");
+        self.state.release_all(self.view.shard());
         self.show(now_ms);
         self.unsaved = Unsaved::Nothing;
         self.files.clear();
@@ -199,13 +283,14 @@ impl Worker {
         Ok(())
     }
 
-    async fn write(&self, piece: Bytes) -> Result<usize, StateError> {
+    async fn write(&self, piece: Bytes, weak: Arc<WeakCommit>) -> Result<usize, StateError> {
         loop {
             let commit = Commit {
                 shard: self.view.shard().clone(),
                 header: self.header.clone(),
                 piece: piece.clone(),
                 files: self.files.iter().map(|(file, progress)| (file.clone(), progress.clone())).collect(),
+                weak: Arc::clone(&weak),
             };
             let error = match self.state.write(Change::Commit(Box::new(commit))).await {
                 Ok(bytes) => {
@@ -238,6 +323,10 @@ impl Worker {
         let limit_hits = &self.metrics.limit_hits;
         limit_hits.with_label_values(&["callers"]).inc_by(overflow.own);
         limit_hits.with_label_values(&["outside_callers"]).inc_by(overflow.outside);
+        limit_hits.with_label_values(&["inflight_bytes"]).inc_by(self.view.status().take_waits_for_room());
+        let forgone = self.state.take_forgone();
+        limit_hits.with_label_values(&["weak_callers"]).inc_by(forgone.own);
+        limit_hits.with_label_values(&["outside_weak_callers"]).inc_by(forgone.outside);
         pending.count_into(&self.metrics, self.view.kind(), now_ms);
         self.metrics.processing.add(&mut self.processing, now_ms);
         self.metrics.duplicates_evicted.inc_by(self.counter.duplicates.take_evicted());

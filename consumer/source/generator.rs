@@ -75,7 +75,8 @@ impl GeneratorSource {
                 organisation.backlog((started_ms / 1000).cast_signed(), u64::from(self.options.backlog));
             let backlog: Vec<Generated> = backlog.collect();
             for events in backlog.chunks(BACKLOG_BATCH) {
-                self.put(events, &senders, shutdown).await?;
+                // How far in time this is from now has no meaning; that it is behind has.
+                self.put(events, None, &senders, shutdown).await?;
             }
         }
         let mut from_ms = started_ms.cast_signed();
@@ -88,7 +89,7 @@ impl GeneratorSource {
             let to_ms = (self.clock)().cast_signed();
             if to_ms > from_ms {
                 let events = organisation.events_until(from_ms, to_ms);
-                self.put(&events, &senders, shutdown).await?;
+                self.put(&events, Some(0), &senders, shutdown).await?;
                 from_ms = to_ms;
             }
         }
@@ -97,6 +98,7 @@ impl GeneratorSource {
     async fn put(
         &self,
         events: &[Generated],
+        behind_ms: Option<u64>,
         senders: &[mpsc::Sender<Batch>],
         shutdown: &CancellationToken,
     ) -> Result<(), Stopped> {
@@ -117,7 +119,7 @@ impl GeneratorSource {
             let batch = Batch {
                 records,
                 advance: Some(Advance::To(Position::Latest { since_ms: arrival_ms })),
-                behind_ms: Some(0),
+                behind_ms,
                 complete_until_ms: arrival_ms,
                 gap: false,
                 end: false,

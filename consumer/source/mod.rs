@@ -168,6 +168,7 @@ pub struct Span {
 pub struct ShardStatus {
     error: Mutex<Option<String>>,
     throttled: AtomicU64,
+    waits_for_room: AtomicU64,
 }
 
 impl ShardStatus {
@@ -184,6 +185,16 @@ impl ShardStatus {
     /// Counts a read that was refused for its rate.
     pub fn throttle(&self) {
         self.throttled.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a read that waits, for the bytes in flight are used up.
+    pub fn wait_for_room(&self) {
+        self.waits_for_room.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Reads that waited for room since this was last asked.
+    pub fn take_waits_for_room(&self) -> u64 {
+        self.waits_for_room.swap(0, Ordering::Relaxed)
     }
 
     /// Reads that were refused for their rate since the start.
@@ -252,6 +263,11 @@ pub trait Source: Send + Sync + 'static {
 
     /// How long records wait to be read before they are lost, in milliseconds; none if not known, or for ever.
     fn retention_ms(&self) -> Option<u64> {
+        None
+    }
+
+    /// What keeps it from finding its shards right now, for people.
+    fn error(&self) -> Option<String> {
         None
     }
 

@@ -1,18 +1,27 @@
 //! The state in one file on this machine (redb).
 //!
 //! All shards share the file; one thread writes. Commits that wait for it are made durable together, with one sync
-//! for all. Tables: `meta`; `shards`, a header each; `pieces`, by shard and number; `files`, by shard and path.
+//! for all. Tables: `meta`; `shards`, a header each; `pieces`, by shard and number; `files`, by shard and path;
+//! `callers` and `caller_details`; `alerts` and `alert_cursors`.
+
+mod callers;
+mod outbox;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc as blocking;
 
-use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
-use tokio::sync::oneshot;
+use redb::{
+    Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
+};
+use tokio::sync::{oneshot, watch};
 
 use super::{Commit, Loading, STATE_VERSION, ShardHeader, ShardState, StateError, StateLimits};
 use crate::source::{FileProgress, Position, ShardId};
+
+pub use callers::{CallerCounts, ListedCaller, has_room, overflow_key};
+pub use outbox::{Cursor, Delivered, StoredAlert};
 
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const SHARDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("shards");
@@ -49,6 +58,14 @@ pub enum Change {
         /// The parents all of whose children have started: nobody needs their ids any more.
         forgotten: Vec<ShardId>,
     },
+    /// What there was to read at the very first start is read, at this time (milliseconds since 1970).
+    BacklogRead(u64),
+    /// From now on alerts go to these sinks.
+    Sinks(Vec<String>),
+    /// A sink was sent alerts, or they are over for it.
+    Delivered(Delivered),
+    /// Weak callers that last called before this time (seconds since 1970) are forgotten.
+    Forget(i64),
 }
 
 type Request = (Change, oneshot::Sender<Result<usize, StateError>>);
@@ -60,6 +77,10 @@ pub struct EmbeddedState {
     requests: Option<blocking::Sender<Request>>,
     writer: Option<std::thread::JoinHandle<()>>,
     created_ms: u64,
+    is_backlog_read: bool,
+    claims: callers::Claims,
+    forgone: Arc<callers::Forgone>,
+    newest_alert: watch::Sender<u64>,
 }
 
 impl EmbeddedState {
@@ -78,13 +99,18 @@ impl EmbeddedState {
                 }
                 error => storage(path, error.into()),
             })?;
-        let created_ms = prepare(&database, path, now_ms)?;
+        let Prepared { created_ms, is_backlog_read, newest_alert } = prepare(&database, path, now_ms)?;
         let database = Arc::new(database);
         let (requests, receiver) = blocking::channel();
-        let (own_database, own_path) = (Arc::clone(&database), path.to_owned());
-        let writer = std::thread::Builder::new().name("state".into()).spawn(move || {
-            write_all(&own_database, &own_path, &receiver);
-        });
+        let newest_alert = watch::Sender::new(newest_alert);
+        let forgone = Arc::<callers::Forgone>::default();
+        let own = Writer {
+            database: Arc::clone(&database),
+            path: path.to_owned(),
+            newest_alert: newest_alert.clone(),
+            forgone: Arc::clone(&forgone),
+        };
+        let writer = std::thread::Builder::new().name("state".into()).spawn(move || own.write_all(&receiver));
         let writer = writer.map_err(|error| storage(path, redb::Error::Io(error)))?;
         Ok(Self {
             database,
@@ -92,12 +118,21 @@ impl EmbeddedState {
             requests: Some(requests),
             writer: Some(writer),
             created_ms,
+            is_backlog_read,
+            claims: callers::Claims::default(),
+            forgone,
+            newest_alert,
         })
     }
 
     /// When the state was made (milliseconds since 1970).
     pub fn created_ms(&self) -> u64 {
         self.created_ms
+    }
+
+    /// What there was to read at the very first start was read when the state was opened.
+    pub fn is_backlog_read(&self) -> bool {
+        self.is_backlog_read
     }
 
     /// All shards that are known, with their headers; of files also how far each was read.
@@ -157,6 +192,14 @@ impl EmbeddedState {
         answer.await.map_err(|_| StateError::Closed)?
     }
 
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
+    ) -> Result<T, StateError> {
+        let begun = self.database.begin_read().map_err(redb::Error::from);
+        begun.and_then(|begun| read(&begun)).map_err(|error| storage(&self.path, error))
+    }
+
     fn files(&self, shard: &ShardId) -> Result<BTreeMap<String, FileProgress>, StateError> {
         let path = &self.path;
         let read = self.database.begin_read().map_err(|error| storage(path, error.into()))?;
@@ -190,74 +233,127 @@ impl Drop for EmbeddedState {
     }
 }
 
-/// Makes the tables, checks the version, and tells when the state was made.
-fn prepare(database: &Database, path: &Path, now_ms: u64) -> Result<u64, StateError> {
+/// What stands in a state when it is opened.
+struct Prepared {
+    created_ms: u64,
+    is_backlog_read: bool,
+    newest_alert: u64,
+}
+
+/// Makes the tables and checks the version. A state of an older version becomes one of this program's: what the newer
+/// has more begins empty.
+fn prepare(database: &Database, path: &Path, now_ms: u64) -> Result<Prepared, StateError> {
     let known = STATE_VERSION;
     let write = database.begin_write().map_err(|error| storage(path, error.into()))?;
-    let tables = || -> Result<(u64, u64), redb::Error> {
+    let tables = || -> Result<(u64, Prepared), redb::Error> {
         write.open_table(SHARDS)?;
         write.open_table(PIECES)?;
         write.open_table(FILES)?;
+        write.open_table(callers::CALLERS)?;
+        write.open_table(callers::DETAILS)?;
+        write.open_table(outbox::ALERTS)?;
+        write.open_table(outbox::CURSORS)?;
+        let newest_alert = outbox::newest(&write)?;
         let mut meta = write.open_table(META)?;
-        let mut get_or_set = |key, value| -> Result<u64, redb::Error> {
-            if let Some(found) = meta.get(key)? {
-                return Ok(found.value());
-            }
-            meta.insert(key, value)?;
-            Ok(value)
-        };
-        Ok((get_or_set("state_version", known)?, get_or_set("created_ms", now_ms)?))
+        let found = meta.get("state_version")?.map(|found| found.value());
+        if found.is_none_or(|found| found < known) {
+            meta.insert("state_version", known)?;
+        }
+        let created_ms = meta.get("created_ms")?.map(|found| found.value());
+        if created_ms.is_none() {
+            meta.insert("created_ms", now_ms)?;
+        }
+        let is_backlog_read = meta.get(BACKLOG_READ)?.is_some();
+        let created_ms = created_ms.unwrap_or(now_ms);
+        Ok((found.unwrap_or(known), Prepared { created_ms, is_backlog_read, newest_alert }))
     };
-    let (found, created_ms) = tables().map_err(|error| storage(path, error))?;
+    let (found, prepared) = tables().map_err(|error| storage(path, error))?;
     if found > known {
         return Err(StateError::Newer { path: path.display().to_string(), found, known });
     }
     write.commit().map_err(|error| storage(path, error.into()))?;
-    Ok(created_ms)
+    Ok(prepared)
+}
+
+/// When all that there was to read at the very first start was read.
+const BACKLOG_READ: &str = "backlog_read_ms";
+
+/// What is written is plain data, so this has no way to happen.
+fn not_written(error: postcard::Error) -> redb::Error {
+    redb::Error::Io(std::io::Error::other(error))
 }
 
 fn storage(path: &Path, error: redb::Error) -> StateError {
     StateError::Storage { path: path.display().to_string(), cause: Box::new(error) }
 }
 
-/// The writing thread: takes what waits, makes it durable with one sync, tells everyone.
-fn write_all(database: &Database, path: &Path, requests: &blocking::Receiver<Request>) {
-    while let Ok(first) = requests.recv() {
-        let waiting: Vec<Request> =
-            std::iter::once(first).chain(requests.try_iter().take(GROUP - 1)).collect();
-        let (changes, replies): (Vec<Change>, Vec<_>) = waiting.into_iter().unzip();
-        match write_group(database, changes) {
-            Ok(written) => {
-                for (reply, bytes) in replies.into_iter().zip(written) {
-                    // A task that no longer waits has no use for the answer.
-                    reply.send(Ok(bytes)).ok();
+/// What the writing thread has.
+struct Writer {
+    database: Arc<Database>,
+    path: PathBuf,
+    newest_alert: watch::Sender<u64>,
+    forgone: Arc<callers::Forgone>,
+}
+
+impl Writer {
+    /// Takes what waits, makes it durable with one sync, tells everyone.
+    fn write_all(&self, requests: &blocking::Receiver<Request>) {
+        while let Ok(first) = requests.recv() {
+            let waiting: Vec<Request> =
+                std::iter::once(first).chain(requests.try_iter().take(GROUP - 1)).collect();
+            let (changes, replies): (Vec<Change>, Vec<_>) = waiting.into_iter().unzip();
+            match self.write_group(changes) {
+                Ok(Written { bytes, newest }) => {
+                    for (reply, bytes) in replies.into_iter().zip(bytes) {
+                        // A task that no longer waits has no use for the answer.
+                        reply.send(Ok(bytes)).ok();
+                    }
+                    if let Some(newest) = newest {
+                        self.newest_alert.send_replace(newest);
+                    }
                 }
-            }
-            Err(error) => {
-                let message = error.to_string();
-                for reply in replies {
-                    let error = redb::Error::Io(std::io::Error::other(message.clone()));
-                    reply.send(Err(storage(path, error))).ok();
+                Err(error) => {
+                    let message = error.to_string();
+                    for reply in replies {
+                        let error = redb::Error::Io(std::io::Error::other(message.clone()));
+                        reply.send(Err(storage(&self.path, error))).ok();
+                    }
                 }
             }
         }
     }
+
+    fn write_group(&self, changes: Vec<Change>) -> Result<Written, redb::Error> {
+        let write = self.database.begin_write()?;
+        let mut newest = None;
+        let bytes: Result<Vec<usize>, redb::Error> =
+            changes.into_iter().map(|change| apply(&write, change, &mut newest, &self.forgone)).collect();
+        let bytes = bytes?;
+        write.commit()?;
+        Ok(Written { bytes, newest })
+    }
 }
 
-fn write_group(database: &Database, changes: Vec<Change>) -> Result<Vec<usize>, redb::Error> {
-    let write = database.begin_write()?;
-    let written: Result<Vec<usize>, redb::Error> =
-        changes.into_iter().map(|change| apply(&write, change)).collect();
-    let written = written?;
-    write.commit()?;
-    Ok(written)
+/// What a group of changes wrote.
+struct Written {
+    /// Of each change, the bytes of counts and ids.
+    bytes: Vec<usize>,
+    /// The number of the newest alert, if there are new ones.
+    newest: Option<u64>,
 }
 
-fn apply(write: &WriteTransaction, change: Change) -> Result<usize, redb::Error> {
+fn apply(
+    write: &WriteTransaction,
+    change: Change,
+    newest: &mut Option<u64>,
+    forgone: &callers::Forgone,
+) -> Result<usize, redb::Error> {
     match change {
         Change::Commit(commit) => {
             put_header(write, &commit.shard, &commit.header)?;
             put_files(write, &commit.shard, &commit.files)?;
+            callers::merge(write, &commit.weak, forgone)?;
+            *newest = outbox::append(write, &commit.weak.alerts)?.or(*newest);
             let bytes = commit.piece.len();
             if bytes > 0 {
                 let mut pieces = write.open_table(PIECES)?;
@@ -285,6 +381,13 @@ fn apply(write: &WriteTransaction, change: Change) -> Result<usize, redb::Error>
             }
             Ok(bytes)
         }
+        Change::BacklogRead(now_ms) => {
+            write.open_table(META)?.insert(BACKLOG_READ, now_ms)?;
+            Ok(0)
+        }
+        Change::Sinks(sinks) => outbox::set_sinks(write, &sinks).map(|()| 0),
+        Change::Delivered(delivered) => outbox::deliver(write, &delivered).map(|()| 0),
+        Change::Forget(before_s) => callers::forget(write, before_s).map(|forgotten| forgotten as usize),
     }
 }
 

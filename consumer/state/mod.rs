@@ -6,9 +6,13 @@
 
 pub mod embedded;
 
+use std::sync::Arc;
+
 use ::bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::alert::Alert;
+use crate::callers::Entry;
 use crate::duplicates::{DuplicateLimits, Duplicates, IdsPiece};
 use crate::source::{FileProgress, Position, ShardId};
 use crate::totals::Totals;
@@ -18,7 +22,7 @@ use crate::window::{Piece, PieceReader};
 pub use embedded::EmbeddedState;
 
 /// The version of what is stored. A newer program reads older states; an older one refuses newer ones.
-pub const STATE_VERSION: u64 = 1;
+pub const STATE_VERSION: u64 = 2;
 
 /// Why the state can't be used or written.
 #[derive(Debug, thiserror::Error)]
@@ -186,6 +190,20 @@ pub struct Commit {
     pub piece: Bytes,
     /// How far files were read, of those that moved.
     pub files: Vec<(String, FileProgress)>,
+    /// What was counted of weak callers, and what people are told.
+    pub weak: Arc<WeakCommit>,
+}
+
+/// What one commit adds to the memory of weak callers and to the outbox.
+pub struct WeakCommit {
+    /// What the callers did.
+    pub callers: Vec<Entry>,
+    /// What people are told.
+    pub alerts: Vec<Alert>,
+    /// Texts that a list of a caller holds.
+    pub values: usize,
+    /// Callers that are remembered.
+    pub room: CallerLimits,
 }
 
 /// A piece as it is stored.

@@ -13,6 +13,8 @@ use super::parameters::Parameters;
 use super::shared::Shared;
 use crate::event::time;
 use crate::metrics::LIMITS;
+use crate::sink::Shown;
+use crate::source::Source;
 
 /// The accounting, exact over restarts.
 pub async fn totals(State(shared): State<Arc<Shared>>, uri: Uri) -> Result<Json<Value>, ApiError> {
@@ -44,11 +46,26 @@ fn status_json(web: &Web) -> Value {
         "config": web.status.borrow().config,
         "limits_hit": limits_hit(web),
         "callers": callers,
+        "sources": web.sources.iter().map(source_json).collect::<Vec<_>>(),
+        "sinks": web.sinks.iter().map(|sink| sink_json(&sink.shown())).collect::<Vec<_>>(),
         "quantiles_5m": {
             "event_delay_seconds": web.metrics.event_delay.quantiles(now_ms),
             "processing_seconds": web.metrics.processing.quantiles(now_ms),
         },
         "now": time::format(web.views.now_s(now_ms)),
+    })
+}
+
+fn source_json(source: &Arc<dyn Source>) -> Value {
+    json!({"source": source.name(), "kind": source.kind(), "error": source.error()})
+}
+
+fn sink_json(shown: &Shown) -> Value {
+    json!({
+        "sink": shown.sink,
+        "undelivered": shown.undelivered,
+        "error": shown.error,
+        "delivered": shown.delivered_ms.map(|ms| time::format((ms / 1000).cast_signed())),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::event::judge::Weakness;
 use crate::event::time;
 use crate::window::{Versions, WindowSize};
 
@@ -23,6 +24,15 @@ pub enum Cursor {
     },
     /// Of the shards: the whole name.
     Shard(String),
+    /// Of the weak callers.
+    Caller {
+        /// The code of the weakness.
+        weakness: u8,
+        /// The account.
+        account_id: String,
+        /// The principal.
+        principal: String,
+    },
 }
 
 impl Cursor {
@@ -44,6 +54,7 @@ impl Cursor {
     fn is_sound(&self) -> bool {
         match self {
             Self::Shard(_) => true,
+            Self::Caller { weakness, .. } => Weakness::from_code(*weakness).is_some(),
             Self::Window { window, at_s, versions, .. } => {
                 let is_time =
                     i64::abs(at_s.saturating_add(1)) < 1 << 40 && time::parse(&time::format(*at_s)).is_some();

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::event::time;
+use crate::state::StateError;
 
 /// A request that can't be answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,12 @@ impl ApiError {
     /// The request is wrong.
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// The state can't be read.
+    pub fn of_state(error: &StateError) -> Self {
+        tracing::error!(%error, "an answer can't be read from the state");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the state can't be read: the log says why")
     }
 
     /// The request asks for a time before what is kept.

@@ -7,12 +7,14 @@
 //! with a panic.
 
 mod api;
+mod callers;
 mod cursor;
 mod error;
 mod page;
 mod parameters;
 mod probes;
 mod routes;
+mod runbooks;
 mod scrape;
 mod serve;
 mod shards;
@@ -31,6 +33,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::Clock;
 use crate::metrics::Metrics;
 use crate::pipeline::{Readiness, Settings, Views};
+use crate::sink::SinkStatus;
+use crate::source::Source;
+use crate::state::EmbeddedState;
 
 pub use serve::serve;
 
@@ -41,6 +46,12 @@ pub type ReloadRequest = oneshot::Sender<Result<(), String>>;
 pub struct Web {
     /// What is committed.
     pub views: Arc<Views>,
+    /// The weak callers.
+    pub state: Arc<EmbeddedState>,
+    /// Where records come from.
+    pub sources: Vec<Arc<dyn Source>>,
+    /// What each sink of alerts shows of itself.
+    pub sinks: Vec<Arc<SinkStatus>>,
     /// Whether traffic may come.
     pub readiness: Arc<Readiness>,
     /// The series.

@@ -5,6 +5,7 @@ use axum::http::Uri;
 
 use super::cursor::Cursor;
 use super::error::ApiError;
+use crate::event::judge::Weakness;
 use crate::event::time;
 use crate::window::WindowSize;
 
@@ -46,6 +47,21 @@ impl Parameters {
         self.get("window").and_then(WindowSize::parse).ok_or_else(error)
     }
 
+    /// The parameter `weakness`.
+    ///
+    /// # Errors
+    /// It is none of them.
+    pub fn weakness(&self) -> Result<Option<Weakness>, ApiError> {
+        let error = || {
+            let names = Weakness::ALL.map(|weakness| format!("`{}`", weakness.label()));
+            ApiError::bad_request(format!(
+                "`weakness` must be one of {}, or left out for all",
+                names.join(", ")
+            ))
+        };
+        self.get("weakness").map(|text| Weakness::parse(text).ok_or_else(error)).transpose()
+    }
+
     /// The parameter `at`, in seconds since 1970.
     ///
     /// # Errors
@@ -64,7 +80,15 @@ impl Parameters {
     /// # Errors
     /// It is no number, or out of bounds.
     pub fn limit(&self) -> Result<usize, ApiError> {
-        let Some(text) = self.get("limit") else { return Ok(DEFAULT_LIMIT) };
+        self.limit_or(DEFAULT_LIMIT)
+    }
+
+    /// The parameter `limit`, with another default.
+    ///
+    /// # Errors
+    /// It is no number, or out of bounds.
+    pub fn limit_or(&self, default: usize) -> Result<usize, ApiError> {
+        let Some(text) = self.get("limit") else { return Ok(default) };
         let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
         limit.ok_or_else(|| ApiError::bad_request(format!("`limit` must be a number from 1 to {MAX_LIMIT}")))
     }

@@ -33,7 +33,10 @@ pub async fn reload(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, ApiError> {
     body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => too_large(shared.bounds.max_body),
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            shared.web.metrics.limit_hits.with_label_values(&["max_body"]).inc();
+            too_large(shared.bounds.max_body)
+        }
         status => ApiError::new(status, "the body broke off: send none"),
     })?;
     if !shared.web.status.borrow().reload_enabled {

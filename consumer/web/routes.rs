@@ -13,11 +13,12 @@ use axum::routing::{get, post};
 
 use super::error::ApiError;
 use super::shared::Shared;
-use super::{Bounds, Web, api, page, probes, scrape, shards, windows};
+use super::{Bounds, Web, api, callers, page, probes, runbooks, scrape, shards, windows};
 
 /// The paths, for those who miss them.
 const PATHS: &str = "/, /metrics, /-/healthy, /-/ready, /-/reload, /api/v1/windows, /api/v1/totals, \
-                     /api/v1/coverage, /api/v1/shards, /api/v1/status";
+                     /api/v1/coverage, /api/v1/callers, /api/v1/shards, /api/v1/status, \
+                     /runbooks/NAME";
 
 /// The page loads nothing from elsewhere and is shown in no other page's frame.
 const SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
@@ -46,6 +47,8 @@ pub fn router(web: Arc<Web>, bounds: Bounds) -> Router {
         .route("/api/v1/windows", get(windows::windows))
         .route("/api/v1/totals", get(api::totals))
         .route("/api/v1/coverage", get(api::coverage))
+        .route("/api/v1/callers", get(callers::callers))
+        .route("/runbooks/{name}", get(runbooks::runbook))
         .route("/api/v1/shards", get(shards::shards))
         .route("/api/v1/status", get(api::status))
         .fallback(async || ApiError::new(StatusCode::NOT_FOUND, format!("no such path: there are {PATHS}")))
@@ -73,6 +76,7 @@ async fn bound(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
     let length =
         request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > max_body as u64) {
+        shared.web.metrics.limit_hits.with_label_values(&["max_body"]).inc();
         return too_large(max_body).into_response();
     }
     tokio::time::timeout(timeout, next.run(request)).await.unwrap_or_else(|_| {

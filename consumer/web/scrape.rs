@@ -1,5 +1,7 @@
 //! `/metrics`: what is counted anyway, and the gauges that are computed when someone looks.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -12,6 +14,7 @@ use tracing::error;
 use super::Web;
 use super::error::ApiError;
 use super::shared::Shared;
+use crate::callers::{CallerState, OwnedKey};
 use crate::metrics::Metrics;
 use crate::window::{Versions, WindowSize};
 
@@ -26,6 +29,7 @@ fn scrape(web: &Web, now_ms: u64) -> Result<String, ApiError> {
     let at_s = web.views.now_s(now_ms);
     set_window_calls(web, at_s, series);
     set_window_callers(web, at_s);
+    set_callers(web, series)?;
     set_shards(web, series);
     web.metrics.text().map_err(|broken| {
         error!(error = %broken, "the metrics can't be written");
@@ -72,6 +76,44 @@ fn set_window_callers(web: &Web, at_s: i64) {
             web.metrics.window_callers.with_label_values(&labels).set(count as f64);
         }
     }
+}
+
+/// The weak callers that called last, our own first, no more than `series` of them.
+fn set_callers(web: &Web, series: usize) -> Result<(), ApiError> {
+    let mut shown: BinaryHeap<Reverse<((bool, i64), OwnedKey, i64, Option<u64>)>> = BinaryHeap::new();
+    let (mut callers, mut paged) = (0, 0);
+    let visited = web.state.visit_callers(|key, row| {
+        callers += 1;
+        paged += usize::from(row.paged_ms.is_some());
+        let is_own = row.state != Some(CallerState::Outside);
+        let rank = (is_own, row.last_s);
+        // The heap's greatest is the one that gives way.
+        if shown.len() < series || shown.peek().is_some_and(|Reverse((least, ..))| rank > *least) {
+            shown.push(Reverse((rank, key.to_owned(), row.first_s, row.paged_ms)));
+            if shown.len() > series {
+                shown.pop();
+            }
+        }
+    });
+    visited.map_err(|error| ApiError::of_state(&error))?;
+    let metrics = &web.metrics;
+    let gauges = [&metrics.caller_first_seen, &metrics.caller_last_seen, &metrics.caller_paged];
+    gauges.iter().for_each(|gauges| gauges.reset());
+    let mut shown_paged = 0;
+    for Reverse(((_, last_s), key, first_s, paged_ms)) in &shown {
+        let labels = [key.weakness.label(), &key.account_id, &key.principal];
+        metrics.caller_first_seen.with_label_values(&labels).set(*first_s as f64);
+        metrics.caller_last_seen.with_label_values(&labels).set(*last_s as f64);
+        if let Some(paged_ms) = paged_ms {
+            shown_paged += 1;
+            metrics.caller_paged.with_label_values(&labels).set(*paged_ms as f64 / 1000.0);
+        }
+    }
+    let left_out = callers - shown.len();
+    note_left_out(metrics, "trailmeter_caller_first_seen_timestamp_seconds", left_out);
+    note_left_out(metrics, "trailmeter_caller_last_seen_timestamp_seconds", left_out);
+    note_left_out(metrics, "trailmeter_caller_paged_timestamp_seconds", paged - shown_paged);
+    Ok(())
 }
 
 fn set_shards(web: &Web, series: usize) {

@@ -30,6 +30,7 @@ pub async fn serve(
     bounds: Bounds,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
+    let limit_hits = web.metrics.limit_hits.with_label_values(&["max_connections"]);
     let router = routes::router(web, bounds);
     let room = Arc::new(Semaphore::new(bounds.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
     let mut connections = JoinSet::new();
@@ -38,6 +39,9 @@ pub async fn serve(
             () = shutdown.cancelled() => break,
             Some(ended) = connections.join_next() => note_end(ended),
             (stream, permit) = accept(&listener, &room) => {
+                if room.available_permits() == 0 {
+                    limit_hits.inc();
+                }
                 connections.spawn(answer(stream, router.clone(), bounds.timeout, shutdown.clone(), permit));
             }
         }

@@ -37,6 +37,7 @@ struct Server {
     serving: JoinHandle<std::io::Result<()>>,
     status: watch::Sender<Arc<Status>>,
     _settings: watch::Sender<Arc<Settings>>,
+    _folder: tempfile::TempDir,
 }
 
 struct Answer {
@@ -61,6 +62,7 @@ fn settings(series: usize) -> Settings {
         decode: Limits { decompressed_bytes: 1 << 20, event_bytes: 1 << 20, depth: 64 },
         duplicates: DuplicateLimits { for_s: 86_400, ids: 1000 },
         callers: CallerLimits { own: 1000, outside: 1000 },
+        weak_callers: crate::callers::CallerPolicy::default(),
         series,
         commit_interval_ms: 1000,
         commit_bytes: 1 << 20,
@@ -85,8 +87,13 @@ impl Server {
             reload_enabled: false,
         }));
         let clock = Arc::clone(&now_ms);
+        let folder = tempfile::tempdir().unwrap();
+        let state = crate::state::EmbeddedState::open(&folder.path().join("state"), NOW_MS).unwrap();
         let web = Arc::new(Web {
             views: Arc::new(views),
+            state: Arc::new(state),
+            sources: Vec::new(),
+            sinks: Vec::new(),
             readiness: Arc::new(ready()),
             metrics: Arc::new(Metrics::new().unwrap()),
             settings,
@@ -97,7 +104,16 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, shutdown) = (listener.local_addr().unwrap(), CancellationToken::new());
         let serving = tokio::spawn(serve(listener, Arc::clone(&web), bounds, shutdown.clone()));
-        Self { web, now_ms, address, shutdown, serving, status: status_sender, _settings: settings_sender }
+        Self {
+            web,
+            now_ms,
+            address,
+            shutdown,
+            serving,
+            status: status_sender,
+            _settings: settings_sender,
+            _folder: folder,
+        }
     }
 
     async fn ask(&self, method: &str, path: &str, body: &str) -> Answer {

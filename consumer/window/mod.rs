@@ -10,7 +10,7 @@ mod delta;
 mod piece;
 mod windows;
 
-pub use callers::CallerLimits;
+pub use callers::{CallerLimits, OVERFLOW, OVERFLOW_OUTSIDE};
 pub use delta::{CallKey, Delta};
 pub use piece::{Overflow, Piece, PieceReader};
 pub use windows::{Row, Windows};

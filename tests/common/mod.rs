@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: the real binary, on a free loopback port, ended by its process id.
 #![allow(dead_code, clippy::unwrap_used, missing_docs)]
 
+pub mod alertmanager;
 pub mod kinesis;
 pub mod server;
 

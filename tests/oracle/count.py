@@ -21,6 +21,10 @@ NOT_CALLS = ("insight", "aggregated", "digest", "network_activity")
 DROPPED = ("duplicate", "correction", "shared_copy")
 REJECTED = ("not_json", "not_object", "no_time", "bad_time", "future_time", "no_source", "no_name", "too_large", "too_deep")
 UNKNOWN = ("service", "console", "other", "not_reported")
+WEAKNESSES = ("sigv2", "tls10", "tls11", "long_term_key")  # in the order of the rows
+LISTS = ("clients", "source_ips", "sessions", "event_sources", "event_names", "aws_regions", "vpc_endpoints", "buckets", "key_ids",
+         "opened_by")
+LONGEST = 512  # bytes of a string in a list
 
 SIGNATURES = {"sigv2": "SigV2", "2": "SigV2", "sigv4": "SigV4", "4": "SigV4", "sigv4a": "SigV4A"}
 TLS = {"tlsv1": "TLSv1", "tlsv1.0": "TLSv1", "tlsv1.1": "TLSv1.1", "tlsv1.2": "TLSv1.2", "tlsv1.3": "TLSv1.3"}
@@ -203,6 +207,103 @@ def tls(event):
     raw = text(child(event, "tlsDetails"), "tlsVersion")
     known = TLS.get((raw or "").lower())
     return (known, None) if known else ("unknown", unknown_because(event, raw))
+
+
+# --- what a weak caller's row tells ------------------------------------------------------------------------------
+
+def presigned(event):
+    return text(additional(event), "AuthenticationMethod") == "QueryString"
+
+
+def weaknesses(event):
+    """Those of a call. What a service did on behalf of somebody has none; the TLS of a presigned call is its opener's."""
+    who, tls_version = child(event, "userIdentity"), None if presigned(event) else tls(event)[0]
+    if text(who, "invokedBy"):
+        return []
+    has = {"sigv2": signature(event)[0] == "SigV2", "tls10": tls_version == "TLSv1", "tls11": tls_version == "TLSv1.1",
+           "long_term_key": (text(who, "accessKeyId") or "").startswith("AKIA")}
+    return [weakness for weakness in WEAKNESSES if has[weakness]]
+
+
+def failed(event):
+    return bool(text(event, "errorCode") or text(child(event, "responseElements"), "errorCode"))
+
+
+def outside(event, accounts):
+    """Is the caller nobody's, or none of ours?"""
+    who = child(event, "userIdentity")
+    if text(who, "type") == "AWSAccount" and text(who, "accountId") in ("anonymous", "ANONYMOUS_PRINCIPAL"):
+        return True
+    return bool(accounts) and account_id(event) not in accounts
+
+
+# What separates the products of a user agent: a header is ASCII.
+WHITE = "\t\n\f\r "
+WHITES = re.compile(f"[{WHITE}]+")
+SDK = re.compile(r"aws-sdk-.*|boto3|aws-cli|botocore|boto|awspowershell|awspowershell\.netcore", re.IGNORECASE | re.ASCII)
+
+
+def products(words):
+    """(name, version) of each word of a user agent that is `name/version` or `md/name#version`."""
+    for word in words:
+        rest, between = (word[3:], "#") if word.startswith("md/") else (word, "/")
+        name, found, version = rest.partition(between)
+        if found and name and not name.startswith("("):
+            yield name, version
+
+
+def client(event):
+    """What made the call, by its user agent: the SDK, else what comes first, else the whole text; None where it is empty."""
+    agent = (text(event, "userAgent") or "").strip(WHITE)
+    if agent.startswith("["):
+        agent = agent[1:].removesuffix("]").strip(WHITE)
+    if not agent:
+        return None
+    words = [word.rstrip(",;]") for word in WHITES.split(agent)]
+    named = list(products(words))
+    # A console calls with an SDK of its own, which nobody can upgrade.
+    sdks = [] if words[0].split("/")[0].endswith("Console") else [product for product in named if SDK.fullmatch(product[0])]
+    if not sdks and not (named and "/" in words[0]):
+        return agent
+    name, version = (sdks or named)[0]
+    return f"{name}/{version}" if version else name
+
+
+def session(event):
+    """What stands after the role in the ARN of an assumed role."""
+    return (text(child(event, "userIdentity"), "arn") or "").partition(":assumed-role/")[2].partition("/")[2]
+
+
+def bucket(event):
+    """The one the request names, else the one of the first resource that has an ARN."""
+    name = text(child(event, "requestParameters"), "bucketName")
+    if name:
+        return name
+    resources = event.get("resources")
+    for resource in resources if isinstance(resources, list) else []:
+        arn = (text(resource, "ARN") or text(resource, "arn") or "") if isinstance(resource, dict) else ""
+        if arn.startswith("arn:"):
+            return arn.partition(":s3:::")[2].partition("/")[0]
+    return None
+
+
+def details(event):
+    """What a call adds to each list of its caller: a string, or nothing (None or empty)."""
+    address, program = text(event, "sourceIPAddress"), client(event)
+    added = {"event_sources": text(event, "eventSource"), "event_names": text(event, "eventName"), "aws_regions": text(event, "awsRegion"),
+             "sessions": session(event), "vpc_endpoints": text(event, "vpcEndpointId"), "buckets": bucket(event),
+             "key_ids": text(child(event, "userIdentity"), "accessKeyId")}
+    if presigned(event):
+        return added | {"opened_by": " ".join(part for part in (address, program) if part)}
+    return added | {"clients": program, "source_ips": address}
+
+
+def cut(string):
+    """As many whole characters as the longest string of a list may have bytes."""
+    string = string[:LONGEST]
+    while len(string.encode("utf-8", "surrogatepass")) > LONGEST:
+        string = string[:-1]
+    return string
 
 
 # --- bytes to events ---------------------------------------------------------------------------------------------
@@ -439,6 +540,7 @@ class Count:
         self.newest = None
         self.buckets = {MINUTE: {}, HOUR: {}}  # size -> number of the bucket -> Counter of rows
         self.rows = {}  # row -> [calls, first, last]
+        self.weak = {}  # (weakness, account, principal) -> what its calls come to
 
     def add_bytes(self, data):
         for kind, value in open_bytes(data):
@@ -503,6 +605,8 @@ class Count:
         row = (account_id(event), principal(event), signature_version, tls_version)
         totals = self.rows.setdefault(row, [0, at, at])
         totals[:] = totals[0] + 1, min(totals[1], at), max(totals[2], at)
+        for weakness in weaknesses(event):
+            self.count_weakness(weakness, event, at)
 
         self.newest = at if self.newest is None else max(self.newest, at)
         if at // HOUR < self.newest // HOUR - (WINDOWS["24h"][2] - 1):
@@ -510,6 +614,18 @@ class Count:
             return
         for size, buckets in self.buckets.items():
             buckets.setdefault(int(at // size), Counter())[row] += 1
+
+    def count_weakness(self, weakness, event, at):
+        new = {"calls": 0, "errors": 0, "presigned": 0, "first": at, "last": at, "outside": True, "lists": {name: set() for name in LISTS}}
+        caller = self.weak.setdefault((weakness, account_id(event), principal(event)), new)
+        caller["calls"] += 1
+        caller["errors"] += failed(event)
+        caller["presigned"] += presigned(event)
+        caller["first"], caller["last"] = min(caller["first"], at), max(caller["last"], at)
+        caller["outside"] = caller["outside"] and outside(event, self.accounts)
+        for name, value in details(event).items():
+            if value:
+                caller["lists"][name].add(cut(value))
 
     # what it comes to
 
@@ -560,6 +676,18 @@ class Count:
             asked += [start, start - 1, start + (width - 1) * size + size - 1, start + width * size, start + size // 2]
         allowed = list(dict.fromkeys(at for at in asked if at >= earliest))
         return sorted(allowed[:number])
+
+    def callers(self):
+        """The rows of /api/v1/callers without advice, all of them, with whole lists. (The order of Python's strings is that of
+        their UTF-8 bytes.)"""
+        rows = []
+        for key in sorted(self.weak, key=lambda key: (WEAKNESSES.index(key[0]), *key[1:])):
+            caller = self.weak[key]
+            rows.append(dict(zip(("weakness", "account_id", "principal"), key), calls=caller["calls"], errors=caller["errors"],
+                             first_seen=format_time(caller["first"]), last_seen=format_time(caller["last"]),
+                             **{name: sorted(caller["lists"][name]) for name in LISTS},
+                             presigned=caller["presigned"] / caller["calls"], state="outside" if caller["outside"] else "paged"))
+        return rows
 
     def all_rows(self):
         """Every row over all time, as `scan` groups by default."""
@@ -621,7 +749,8 @@ def report(count, windows=(), ats=(), suggest=0, rows=False, zeros=False):
     document = {"totals": count.totals(zeros), "coverage": count.coverage(zeros),
                 "records": dict(sorted(count.records.items())),
                 "newest_event_time": None if count.newest is None else format_time(count.newest),
-                "earliest_at": {w: None if count.newest is None else format_time(count.earliest_at(w)) for w in WINDOWS}}
+                "earliest_at": {w: None if count.newest is None else format_time(count.earliest_at(w)) for w in WINDOWS},
+                "callers": count.callers()}
     if rows:
         document["rows"] = count.all_rows()
     asked = []

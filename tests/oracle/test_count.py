@@ -274,6 +274,217 @@ class Judgement(unittest.TestCase):
         self.assertEqual((both.calls, dict(both.dropped)), (1, {"shared_copy": 1}))
 
 
+def weak(**changes):
+    """A call signed with SigV2."""
+    return event(**{"additionalEventData__SignatureVersion": "SigV2", **changes})
+
+
+def opened(**changes):
+    """The same call by a presigned URL."""
+    return weak(additionalEventData__AuthenticationMethod="QueryString", **changes)
+
+
+def by_role(session, **changes):
+    who = {"type": "AssumedRole", "arn": f"arn:aws:sts::111122223333:assumed-role/r/{session}", "accountId": "111122223333",
+           "accessKeyId": "ASIAEXAMPLE", "sessionContext": {"sessionIssuer": {"arn": "arn:aws:iam::111122223333:role/p/r"}}}
+    return weak(**{"userIdentity": who, **changes})
+
+
+class Callers(unittest.TestCase):
+    def one(self, *events, **options):
+        """The only row."""
+        rows = counted(*events, **options).callers()
+        self.assertEqual(len(rows), 1, rows)
+        return rows[0]
+
+    def weaknesses(self, *events, **options):
+        return [row["weakness"] for row in counted(*events, **options).callers()]
+
+    def test_a_row(self):
+        self.assertEqual(counted().callers(), [])
+        self.assertEqual(counted(event()).callers(), [])
+        self.assertEqual(self.one(weak()), {
+            "weakness": "sigv2", "account_id": "111122223333", "principal": ARN, "calls": 1, "errors": 0,
+            "first_seen": "2024-03-10T12:00:00Z", "last_seen": "2024-03-10T12:00:00Z", "clients": [], "source_ips": [], "sessions": [],
+            "event_sources": ["s3.amazonaws.com"], "event_names": ["ListBuckets"], "aws_regions": [], "vpc_endpoints": [], "buckets": [],
+            "key_ids": [], "opened_by": [], "presigned": 0.0, "state": "paged"})
+
+    def test_each_weakness(self):
+        key, old, older = dict(userIdentity__accessKeyId="AKIAX"), dict(tlsDetails__tlsVersion="TLSv1.1"), dict(tlsDetails__tlsVersion="tlsv1.0")
+        for one, answer in ((weak(), ["sigv2"]), (weak(additionalEventData__SignatureVersion="2"), ["sigv2"]), (event(**older), ["tls10"]),
+                            (event(tlsDetails__tlsVersion="TLSv1"), ["tls10"]), (event(**old), ["tls11"]), (event(**key), ["long_term_key"]),
+                            (weak(**key, **old), ["sigv2", "tls11", "long_term_key"]), (weak(**key, **older), ["sigv2", "tls10", "long_term_key"]),
+                            (event(additionalEventData='{"SignatureVersion":"SigV2"}'), ["sigv2"]),
+                            (weak(additionalEventData__SignatureVersion="SigV4", tlsDetails__tlsVersion="TLSv1.2"), [])):
+            self.assertEqual(self.weaknesses(one), answer, one)
+        for value, answer in (("AKIA", 1), ("ASIAX", 0), ("akiax", 0), ("XAKIA", 0), ("ABIAX", 0), ("", 0), (7, 0), (None, 0), (..., 0)):
+            self.assertEqual(len(self.weaknesses(event(userIdentity__accessKeyId=value))), answer, value)
+
+    def test_presigned(self):
+        tls, key = dict(tlsDetails__tlsVersion="TLSv1"), dict(userIdentity__accessKeyId="AKIAX")
+        self.assertEqual(self.weaknesses(opened(**tls, **key)), ["sigv2", "long_term_key"])
+        self.assertEqual(self.weaknesses(opened(additionalEventData__SignatureVersion="SigV4", **tls)), [])
+        self.assertEqual(self.weaknesses(event(additionalEventData='{"AuthenticationMethod":"QueryString"}', **tls, **key)), ["long_term_key"])
+        for value in ("AuthHeader", "querystring", "QueryString ", "", 7, None, ...):
+            self.assertEqual(self.weaknesses(weak(additionalEventData__AuthenticationMethod=value, **tls)), ["sigv2", "tls10"], value)
+
+    def test_presigned_is_detail(self):
+        agent, link = "Boto3/1.20.54 Botocore/1.23.54", "curl/8.5.0"
+        row = self.one(weak(userAgent=agent, sourceIPAddress="10.0.0.1"), opened(userAgent=link, sourceIPAddress="192.0.2.1"),
+                       opened(userAgent=link, sourceIPAddress="192.0.2.1"), opened(userAgent=...), opened(sourceIPAddress="192.0.2.2", userAgent="[]"),
+                       opened(userAgent="x y"), opened(awsRegion="eu-west-1", userIdentity__accessKeyId="ASIAX"))
+        self.assertEqual((row["clients"], row["source_ips"]), (["Boto3/1.20.54"], ["10.0.0.1"]))
+        self.assertEqual(row["opened_by"], ["192.0.2.1 curl/8.5.0", "192.0.2.2", "x y"])
+        self.assertEqual((row["aws_regions"], row["key_ids"]), (["eu-west-1"], ["ASIAX"]))
+        self.assertEqual((row["calls"], row["presigned"]), (7, 6 / 7))
+
+    def test_sessions_of_a_role_are_one_caller(self):
+        row = self.one(by_role("i-0b"), by_role("i-0a"), by_role("i-0b"), by_role("a/b"), by_role(""), by_role("x", userIdentity__arn=...),
+                       by_role("x", userIdentity__arn="arn:aws:sts::111122223333:assumed-role/r"))
+        self.assertEqual((row["principal"], row["calls"]), ("arn:aws:iam::111122223333:role/p/r", 7))
+        self.assertEqual(row["sessions"], ["a/b", "i-0a", "i-0b"])
+        self.assertEqual(self.one(weak(userIdentity__arn="x:assumed-role/r/s:assumed-role/t/u"))["sessions"], ["s:assumed-role/t/u"])
+
+    def test_outside(self):
+        ours = {"accounts": ("111122223333", "444455556666")}
+        guest = dict(userIdentity={"type": "AWSAccount", "accountId": "999", "principalId": "AIDAX:y"})
+        for one, alone, ours_set in (
+                (weak(), "paged", "paged"), (weak(userIdentity__accountId="444455556666", recipientAccountId="444455556666"), "paged", "paged"),
+                (weak(userIdentity__accountId="999"), "paged", "outside"), (weak(**guest), "paged", "outside"),
+                (weak(userIdentity__accountId=...), "paged", "paged"), (weak(userIdentity__accountId=..., recipientAccountId="999"), "paged", "outside"),
+                (weak(userIdentity__accountId=..., recipientAccountId=...), "paged", "outside"),
+                (weak(userIdentity={"type": "AWSAccount", "accountId": "anonymous"}), "outside", "outside"),
+                (weak(userIdentity={"type": "AWSAccount", "accountId": "ANONYMOUS_PRINCIPAL"}), "outside", "outside"),
+                (weak(userIdentity={"type": "Unknown", "accountId": "anonymous"}), "paged", "outside")):
+            self.assertEqual((self.one(one)["state"], self.one(one, **ours)["state"]), (alone, ours_set), one)
+        self.assertEqual(self.one(weak(userIdentity={"type": "AWSAccount", "accountId": "anonymous"}))["principal"], "anonymous")
+
+    def test_services_have_no_row(self):
+        every = dict(tlsDetails__tlsVersion="TLSv1", userIdentity__accessKeyId="AKIAX")
+        for value, answer in (("s3.amazonaws.com", 0), ("AWS Internal", 0), ("", 3), ("HIDDEN_DUE_TO_SECURITY_REASONS", 3), (7, 3), ({}, 3), (..., 3)):
+            result = counted(weak(userIdentity__invokedBy=value, **every))
+            self.assertEqual((len(result.callers()), result.calls, len(result.rows)), (answer, 1, 1), value)
+
+    def test_only_calls(self):
+        ours = {"accounts": ("111122223333",)}
+        result = counted(weak(eventID="a"), weak(eventID="a"), weak(addendum={"originalEventID": "a"}), weak(eventCategory="Insight"),
+                         weak(recipientAccountId="999"), weak(eventTime="x"), weak(eventTime="2999-01-01T00:00:00Z"), weak(eventName=""), **ours)
+        self.assertEqual([row["calls"] for row in result.callers()], [1])
+
+    def test_errors(self):
+        for changes, answer in ((dict(errorCode="AccessDenied"), 1), (dict(errorCode=""), 0), (dict(errorCode=7), 0), (dict(errorCode=None), 0),
+                                (dict(responseElements__errorCode="X"), 1), (dict(responseElements__errorCode=""), 0),
+                                (dict(responseElements__errorCode=7), 0), (dict(responseElements="errorCode"), 0), (dict(responseElements=None), 0),
+                                (dict(errorCode="A", responseElements__errorCode="B"), 1), (dict(errorMessage="x"), 0)):
+            row = self.one(weak(**changes))
+            self.assertEqual((row["calls"], row["errors"]), (1, answer), changes)
+        self.assertEqual(self.one(weak(), weak(errorCode="A"), weak(responseElements__errorCode="B"))["errors"], 2)
+
+    def test_times(self):
+        result = counted(weak(eventTime="2024-03-10T12:00:00.9Z"), weak(eventTime="2024-03-10T11:00:59.1Z"), weak(eventTime="2024-03-10T11:30:00Z"))
+        row = result.callers()[0]
+        self.assertEqual((row["first_seen"], row["last_seen"], row["calls"]), ("2024-03-10T11:00:59Z", "2024-03-10T12:00:00Z", 3))
+        late = counted(weak(), weak(eventTime="1970-01-01T00:00:00Z"))
+        self.assertEqual((late.late, late.callers()[0]["calls"], late.callers()[0]["first_seen"]), (1, 2, "1970-01-01T00:00:00Z"))
+
+    def test_calls_are_of_the_weakness(self):
+        old = dict(tlsDetails__tlsVersion="TLSv1")
+        rows = counted(weak(eventName="A", **old), weak(eventName="B"), event(eventName="C", **old), event(eventName="D")).callers()
+        self.assertEqual([(row["weakness"], row["calls"], row["event_names"]) for row in rows], [("sigv2", 2, ["A", "B"]), ("tls10", 2, ["A", "C"])])
+
+    def test_order(self):
+        names = ["Z", "a", "ä", "\uffff", "😀"]  # (as UTF-16, the last would be the one before)
+        people = [dict(userIdentity={"type": "IAMUser", "arn": name, "accountId": account}) for account in ("9", "10") for name in reversed(names)]
+        old = dict(tlsDetails__tlsVersion="TLSv1.1")
+        rows = counted(*(event(**old, **who) for who in people), *(weak(**who) for who in people), event(tlsDetails__tlsVersion="TLSv1"),
+                       event(userIdentity__accessKeyId="AKIAX")).callers()
+        self.assertEqual([(row["weakness"], row["account_id"], row["principal"]) for row in rows],
+                         [("sigv2", account, name) for account in ("10", "9") for name in names] + [("tls10", "111122223333", ARN)]
+                         + [("tls11", account, name) for account in ("10", "9") for name in names] + [("long_term_key", "111122223333", ARN)])
+        self.assertEqual(self.one(*(weak(awsRegion=name) for name in reversed(names)))["aws_regions"], names)
+
+    def test_lists(self):
+        fields = dict(eventSource="event_sources", eventName="event_names", awsRegion="aws_regions", vpcEndpointId="vpc_endpoints",
+                      sourceIPAddress="source_ips", userAgent="clients", userIdentity__accessKeyId="key_ids")
+        for field, name in fields.items():
+            self.assertEqual(self.one(*(weak(**{field: value}) for value in ("b", "a", "b")))[name], ["a", "b"], field)
+        for field in ("awsRegion", "vpcEndpointId", "sourceIPAddress", "userAgent", "userIdentity__accessKeyId"):
+            for value in ("", "HIDDEN_DUE_TO_SECURITY_REASONS", 7, None, ["x"], ...):
+                self.assertEqual(self.one(weak(**{field: value}))[fields[field]], [], (field, value))
+
+    def test_long_strings_are_cut_between_characters(self):
+        for string, answer in (("a" * 512, "a" * 512), ("a" * 513, "a" * 512), ("é" * 300, "é" * 256), ("a" + "é" * 300, "a" + "é" * 255),
+                               ("€" * 200, "€" * 170), ("😀" * 128, "😀" * 128), ("abc" + "😀" * 128, "abc" + "😀" * 127), ("\ud800" * 200, "\ud800" * 170)):
+            row = self.one(weak(awsRegion=string, userAgent=string), opened(sourceIPAddress=string, userAgent="x"))
+            self.assertEqual((row["aws_regions"], row["clients"]), ([answer], [answer]))
+            self.assertEqual(row["opened_by"], [answer if len(string.encode("utf-8", "surrogatepass")) >= 512 else f"{string} x"])
+        # What differs only behind the cut is one.
+        self.assertEqual(len(self.one(weak(userAgent="a" * 600), weak(userAgent="a" * 700))["clients"]), 1)
+
+    def test_buckets(self):
+        here, there = {"ARN": "arn:aws:s3:::here/k/l"}, {"arn": "arn:aws-cn:s3:::there"}
+        for parameters, resources, answer in (
+                ({"bucketName": "b"}, [here], ["b"]), ({"bucketName": ""}, [here], ["here"]), ({"bucketName": ["b"]}, [here], ["here"]),
+                ("bucketName", [here], ["here"]), (None, [there, here], ["there"]), ({}, [{"ARNPrefix": "arn:aws:s3:::p/"}, here], ["here"]),
+                ({}, [{"ARN": 7, "arn": "arn:aws:s3:::small/x"}], ["small"]), ({}, [{"ARN": "arn:aws:s3:::A", "arn": "arn:aws:s3:::b"}], ["A"]),
+                ({}, [{"ARN": "x:s3:::b"}, here], ["here"]), ({}, [{"ARN": "arn:aws:kms:eu-west-1:1:key/k"}, here], []), ({}, [7, None, "x", here], ["here"]),
+                ({}, [{"ARN": "arn:aws:s3:::"}, here], []), ({}, [{"ARN": "arn:aws:s3:::/k"}], []), ({}, [], []), ({}, here, []), ({}, None, []),
+                ({}, [{"ARN": "arn:aws:s3-outposts:us-east-1:1:outpost/op-1"}], [])):
+            self.assertEqual(self.one(weak(requestParameters=parameters, resources=resources))["buckets"], answer, (parameters, resources))
+
+    def test_in_the_document(self):
+        result = counted(weak())
+        self.assertEqual(count.report(result)["callers"], result.callers())
+        self.assertEqual(count.report(counted())["callers"], [])
+
+
+class UserAgents(unittest.TestCase):
+    def check(self, *cases):
+        for agent, answer in cases:
+            self.assertEqual(count.client({"userAgent": agent}), answer, agent)
+
+    def test_captured(self):
+        self.check(
+            ("Boto3/1.20.54 Python/3.11.7 Linux/6.1.0 Botocore/1.23.54", "Boto3/1.20.54"),
+            ("Boto3/1.28.0 md/Botocore#1.31.85 ua/2.0 os/linux#6.1 lang/python#3.11.7 Botocore/1.31.85", "Boto3/1.28.0"),
+            ("Boto3/1.44.5 md/Botocore#1.44.5 ua/2.1 os/linux#6.1 m/N,b,E,Z Botocore/1.44.5", "Boto3/1.44.5"),
+            ("aws-cli/1.46.3 md/Botocore#1.43.62 ua/2.1", "aws-cli/1.46.3"),
+            ("aws-cli/1.16.96 Python/2.7.12 Linux/4.9 botocore/1.12.86", "aws-cli/1.16.96"),
+            ("aws-sdk-nodejs/2.1692.0 linux/v20.20.2 promise", "aws-sdk-nodejs/2.1692.0"), ("aws-sdk-js/3.1168.0 ua/2.1 os/linux#6.1", "aws-sdk-js/3.1168.0"),
+            ("aws-sdk-go/1.13.32 (go1.9.2; darwin; amd64) APN/1.0 HashiCorp/1.0 Terraform/0.11.7", "aws-sdk-go/1.13.32"),
+            ("APN/1.0 HashiCorp/1.0 Terraform/1.1.2 (+https://www.terraform.io) aws-sdk-go/1.44.261 (go1.19.8; linux; amd64)", "aws-sdk-go/1.44.261"),
+            ("aws-sdk-java/2.20.160 Linux/6.1 Java/11 io/sync http/Apache", "aws-sdk-java/2.20.160"),
+            ("Mozilla/5.0 (X11; Ubuntu; Linux x86_64; rv:102.0) Gecko/20100101 Firefox/102.0", "Mozilla/5.0"),
+            ("cloudtrail.amazonaws.com", "cloudtrail.amazonaws.com"), ("AWS Internal", "AWS Internal"), ("Coral/Netty4", "Coral/Netty4"),
+            ("stratus-red-team_0362e208-cc47", "stratus-red-team_0362e208-cc47"), ("[stratus-red-team_0362e208-cc47]", "stratus-red-team_0362e208-cc47"))
+
+    def test_brackets_and_white_space(self):
+        self.check(("[Boto3/1.26.165 Python/3.10.6 Botocore/1.29.165]", "Boto3/1.26.165"), ("[x y]", "x y"), (" \t[ x y ]\n", "x y"), ("[x y", "x y"),
+                   ("x y]", "x y]"), ("[[x y]]", "[x y]"), ("[[curl/8]]", "[curl/8"), ("[]", None), ("[ ]", None), ("[", None), ("]", "]"), ("", None), (" ", None),
+                   ("x/1\t \f\r\nBoto3/2 ", "Boto3/2"), ("x/1\u00a0Boto3/2", "x/1\u00a0Boto3/2"), ("x/1\x1cBoto3/2", "x/1\x1cBoto3/2"), ("\x1fx", "\x1fx"), ("\u200bx", "\u200bx"),
+                   (None, None), (7, None), (["x"], None), ("HIDDEN_DUE_TO_SECURITY_REASONS", None))
+
+    def test_products(self):
+        self.check(("x/1, y/2", "x/1"), ("x/1];, y/2", "x/1"), ("x/1/2 y/3", "x/1/2"), ("x/ y/2", "x"), ("/1 y/2", "y/2"), ("/", "/"), ("/1", "/1"),
+                   ("x y/2", "x y/2"), ("(a/1 b/2", "b/2"), ("(a/1", "(a/1"), ("md/x y/2", "y/2"), ("md/x", "md/x"), ("md/x#1 y/2", "x/1"), ("md/x#1#2", "x/1#2"),
+                   ("md/#1 y/2", "y/2"), ("md/x# y/2", "x"), ("md/(x#1 y/2", "y/2"), ("md/a/b#1", "a/b/1"), ("MD/x#1", "MD/x#1"), ("x#1 y/2", "x#1 y/2"))
+
+    def test_sdks(self):
+        for name in ("aws-sdk-java", "aws-sdk-", "AWS-SDK-Ruby2", "Boto3", "boto3", "BOTO3", "aws-cli", "Botocore", "botocore", "Boto", "AWSPowerShell",
+                     "AWSPowerShell.NetCore", "awspowershell.netcore"):
+            self.check((f"x/1 {name}/2.0 Boto3/3", f"{name}/2.0"), (f"x/1 {name}/", name), (f"x {name}/2", f"{name}/2"))
+        for name in ("aws-sdk", "xaws-sdk-go", "Boto4", "Boto33", "aws-cli2", "AWSPowerShellX", "AWSPowerShell_NetCore", "aws-sd\u212a-go", "(Boto3"):
+            self.check((f"x/1 {name}/2.0", "x/1"))
+        self.check(("x/1 Boto3", "x/1"), ("Boto3", "Boto3"), ("x/1 md/Botocore#1.31.85 aws-cli/2", "Botocore/1.31.85"), ("x/1 Boto3/1.2,", "Boto3/1.2"))
+
+    def test_a_console_is_the_client_itself(self):
+        self.check(("[S3Console/0.4, aws-internal/3 aws-sdk-java/1.12.488 Linux/5.10]", "S3Console/0.4"), ("Console/1 Boto3/2", "Console/1"),
+                   ("Console Boto3/2", "Console Boto3/2"), ("S3console/0.4 Boto3/2", "Boto3/2"), ("S3ConsoleX/0.4 Boto3/2", "Boto3/2"),
+                   ("x/1 S3Console/0.4 Boto3/2", "Boto3/2"),
+                   # Two words: not one that ends so.
+                   ("RDS Console, aws-internal/3 aws-sdk-java/1.11.975 Linux/5.10", "aws-sdk-java/1.11.975"))
+
+
 class Envelopes(unittest.TestCase):
     A, B = event(eventID="a"), event(eventID="b")
 
@@ -531,6 +742,24 @@ class Transformed(unittest.TestCase):
                      "config.amazonaws.com", "x.amazonaws.com"):
             self.assertIn(name, principals)
 
+    def test_edits_make_every_kind_of_weak_caller_occur(self):
+        result = self.totals("edits", transform.edit_all(self.files))
+        rows = result.callers()
+        self.assertEqual({row["weakness"] for row in rows if row["state"] == "paged"}, set(count.WEAKNESSES))
+        self.assertEqual({row["weakness"] for row in rows if row["state"] == "outside"}, {"sigv2", "long_term_key"})
+        for name in count.LISTS:
+            self.assertTrue(any(len(row[name]) > 1 for row in rows), name)
+        self.assertTrue(any(0 < row["presigned"] < 1 for row in rows))
+        self.assertTrue(any(row["presigned"] == 1 and row["opened_by"] and not row["clients"] for row in rows))
+        sigv2 = {row["principal"]: row for row in rows if row["weakness"] == "sigv2"}
+        self.assertEqual(sigv2[f"arn:aws:iam::{transform.A}:role/path/weak"]["sessions"], ["/", "a/b", "deploy@example.com", "i-0abc", "i-0def", "é"])
+        user = f"arn:aws:iam::{transform.A}:user/weak/"
+        self.assertEqual(sigv2[user + "error 'AccessDenied' in the response"]["errors"], 1)
+        self.assertEqual(sigv2[user + "resources 2"]["buckets"], ["small"])
+        self.assertNotIn(user + "invokedBy 's3.amazonaws.com'", sigv2)
+        self.assertIn(user + "invokedBy ''", sigv2)
+        self.assertEqual({row[0] for row in result.weak if row[1] == "anonymous"}, {"sigv2"})
+
     def test_an_edit_leaves_the_original_alone(self):
         before = json.dumps(self.files)
         transform.edit_all(self.files)
@@ -544,6 +773,7 @@ class Transformed(unittest.TestCase):
     def test_shuffle_and_order_change_nothing(self):
         once, mixed = self.totals("once", self.files), self.totals("mixed", transform.shuffle(self.files, 7))
         self.assertEqual(once.totals(), mixed.totals())
+        self.assertEqual(once.callers(), mixed.callers())
         again = count.count_files(count.gather([self.out / "mixed"], "random", 3), now=NOW)
         for window in count.WINDOWS:
             for at in once.suggest_at(window, 20):
@@ -584,6 +814,9 @@ class Corpus(unittest.TestCase):
         for (_, _, _, version), (calls, _, _) in result.rows.items():
             by_tls[version] = by_tls.get(version, 0) + calls
         self.assertEqual(by_tls, {"TLSv1.2": 2096, "TLSv1.3": 199, "unknown": 605})
+        # Its users' long-lived keys are all it has of weaknesses.
+        self.assertEqual([(row["weakness"], row["principal"].split("/")[-1], row["calls"], row["errors"], len(row["event_names"]))
+                          for row in result.callers()], [("long_term_key", "benjamin", 78, 14, 17), ("long_term_key", "bert-jan", 2104, 224, 178)])
 
     def test_the_published_sigv2_events(self):
         found = count.Count(now=NOW)

@@ -162,6 +162,34 @@ def issued_by(arn):
 NO_TYPE = dict(arn=f"arn:aws:iam::{A}:user/u", userName="name", principalId="AIDA", invokedBy="x.amazonaws.com", accountId=A)
 
 
+# User agents: of the known kinds (what signs, what wraps it), and what nobody should send.
+AGENTS = (
+    "Boto3/1.20.54 Python/3.11.7 Linux/6.1 Botocore/1.23.54", "aws-cli/1.16.96 Python/2.7.12 Linux/4.9 botocore/1.12.86",
+    "Boto3/1.28.0 md/Botocore#1.31.85 ua/2.0 os/linux#6.1 lang/python#3.11.7 Botocore/1.31.85", "aws-cli/1.46.3 md/Botocore#1.43.62 ua/2.1",
+    "aws-sdk-nodejs/2.1692.0 linux/v20.20.2 promise", "aws-sdk-js/3.1168.0 ua/2.1 os/linux#6.1",
+    "aws-sdk-java/2.20.160 Linux/6.1 Java/11 io/sync http/Apache", "aws-sdk-go/1.13.32 (go1.9.2; darwin; amd64) APN/1.0 Terraform/0.11.7",
+    "APN/1.0 HashiCorp/1.0 Terraform/0.11.7 (+https://www.terraform.io) aws-sdk-go/1.13.32 (go1.9.2; darwin; amd64)",
+    "AWSPowerShell/3.1.10.0 .NET_Runtime/4.0", "awspowershell.netcore/4.1.0 x/1", "AWSPowerShell.NetCoreX/1 x/1", "BOTO/2.49.0 x/1", "Boto4/1 x/1",
+    "x/1 AWS-SDK-Ruby2/2.2.0", "x/1; Boto3/1.2,; y/2", "Boto3/ x/1", "Boto3 x/1", "md/Botocore#1.31.85 ua/2.0", "md/x ua/2.0", "md/x", "md/#1 ua/2.0",
+    "[Boto3/1.20.54 Botocore/1.23.54]", " [ aws-cli/2.1 Python/3.8 ] ", "[aws-cli/2.1", "aws-cli/2.1]", "[[aws-cli/2.1]]", "[stratus-red-team_1]",
+    "[S3Console/0.4, aws-internal/3 aws-sdk-java/1.12.488 Linux/5.10]", "RDS Console, aws-internal/3 aws-sdk-java/1.11.975 Linux/5.4",
+    "Console aws-sdk-java/1.0", "(a/1 b/2) c/3", "/1 b/2", "/", "b/1/2", "curl/8.5.0", "s3.amazonaws.com", "AWS Internal",
+    "Mozilla/5.0 (X11; Linux x86_64) Chrome/120.0", "a\tb\u3000c", "x/1\u00a0Boto3/1\n", "é" * 400, "Boto3/" + "😀" * 200, "x/" + "a" * 600,
+    "[]", "[ ]", "]", "[", " ", "", HIDDEN, 7, None, MISSING)
+
+
+def weak(name, who=None, **fields):
+    """An edit that makes the event a call of a user of its own, signed with SigV2 by a long-lived key."""
+    user = {"type": "IAMUser", "arn": f"arn:aws:iam::{A}:user/weak/{name}", "accountId": A, "userName": "weak", "accessKeyId": "AKIAEXAMPLE"}
+    fields.setdefault("additionalEventData", {"SignatureVersion": "SigV2", "AuthenticationMethod": "AuthHeader"})
+    return identity(user | (who or {}), **fields)
+
+
+def weak_role(name, role="weak"):
+    """The same of a session of a role."""
+    return weak(name, session(f"arn:aws:sts::{A}:assumed-role/{role}/{name}", **issued_by(f"arn:aws:iam::{A}:role/path/{role}")))
+
+
 def without(who, *keys):
     return {key: value for key, value in who.items() if key not in keys}
 
@@ -367,6 +395,68 @@ def edits():
     # keys given twice
     every["keys given twice"] = twin_keys
     every["key given twice, the last wrong"] = last_key_wrong
+
+    # weak callers: who they are
+    for account in (A, B, C):
+        every[f"weak caller of {account}"] = weak("caller", {"accountId": account})
+        every[f"weak guest of {account}"] = weak("guest", {"type": "AWSAccount", "accountId": account, "principalId": "AIDAGUEST:x"})
+    for name in ("anonymous", "ANONYMOUS_PRINCIPAL"):
+        every[f"weak {name}"] = weak(name, {"type": "AWSAccount", "accountId": name, "accessKeyId": ""}, recipientAccountId=A)
+    every["weak, no account"] = weak("nobody", {"accountId": ""}, recipientAccountId=MISSING)
+    every["weak, account of the recipient"] = weak("recipient", {"accountId": ""}, recipientAccountId=B)
+    for name in ("i-0abc", "i-0def", "deploy@example.com", "a/b", "/", "é"):
+        every[f"weak session {name}"] = weak_role(name)
+    every["weak session of no name"] = weak("", session(f"arn:aws:sts::{A}:assumed-role/weak", **issued_by(f"arn:aws:iam::{A}:role/path/weak")))
+    every["weak session of the other role"] = weak_role("i-0abc", "other")
+    for value in ("s3.amazonaws.com", "AWS Internal", "", HIDDEN, 7, None, {"by": "s3"}):
+        every[f"weak, invokedBy {value!r}"] = weak(f"invokedBy {value!r}", {"invokedBy": value})
+    every["weak service"] = weak("", {"type": "AWSService", "invokedBy": "config.amazonaws.com"})
+    every["weak service event"] = weak("service event", eventType="AwsServiceEvent")
+
+    # weak callers: in which way
+    for version in ("TLSv1", "TLSv1.1", "TLSv1.2"):
+        for way in ("QueryString", "AuthHeader", "querystring", "", HIDDEN, 7, None):
+            every[f"weak, {version} by {way!r}"] = weak(f"{version} by {way!r}", tlsDetails={"tlsVersion": version}, additionalEventData={
+                "SignatureVersion": "SigV2", "AuthenticationMethod": way})
+    for value in ('{"SignatureVersion":"SigV2","AuthenticationMethod":"QueryString"}', '{"AuthenticationMethod":"QueryString"}', "QueryString",
+                  MISSING):
+        name = "data missing" if value is MISSING else f"data {value!r}"
+        every[f"weak, {name}"] = weak(name, additionalEventData=value, tlsDetails={"tlsVersion": "TLSv1"})
+    every["weak key only"] = weak("key only", additionalEventData={"SignatureVersion": "SigV4"})
+    every["weak signature only"] = weak("signature only", {"accessKeyId": "ASIAEXAMPLE"})
+    every["weak signature without key"] = weak("signature only", {"accessKeyId": ""})
+    every["weak with another key"] = weak("key only", {"accessKeyId": "AKIAOTHER"}, additionalEventData={"SignatureVersion": "SigV4"})
+
+    # weak callers: what their calls tell
+    for value in ("AccessDenied", "", HIDDEN, 7, None, ["AccessDenied"], MISSING):
+        name = "missing" if value is MISSING else repr(value)
+        every[f"weak, error {name}"] = weak(f"error {name}", errorCode=value, responseElements=None)
+        every[f"weak, error {name} in the response"] = weak(f"error {name} in the response", errorCode=MISSING, responseElements__errorCode=value)
+    every["weak, two errors"] = weak("errors", errorCode="AccessDenied", responseElements={"errorCode": "Other"})
+    every["weak, response a text"] = weak("errors", errorCode=MISSING, responseElements='{"errorCode":"AccessDenied"}')
+    here, there = {"ARN": "arn:aws:s3:::here/a/b"}, {"ARN": "arn:aws-cn:s3:::there"}
+    for number, resources in enumerate((
+            [here, there], [there, here], [{"arn": "arn:aws:s3:::small/k"}], [{"ARN": "", "arn": "arn:aws:s3:::small"}, there],
+            [{"ARNPrefix": "arn:aws:s3:::prefix/"}, here], [{"ARN": "s3:::no"}, there], [{"ARN": f"arn:aws:kms:us-east-1:{A}:key/k"}, here],
+            [7, None, {"ARN": 7}, {"ARN": HIDDEN}, here], [{"ARN": "arn:aws:s3:::"}, here], [{"ARN": "arn:aws:s3:::/k"}], [], here,
+            "arn:aws:s3:::text", None, MISSING)):
+        every[f"weak, resources {number}"] = weak(f"resources {number}", resources=resources, requestParameters=None)
+        every[f"weak, resources {number} and a bucket"] = weak(f"buckets {number % 3}", resources=resources, requestParameters={"bucketName": f"named-{number}"})
+    for value in ("", HIDDEN, 7, None, ["b"], MISSING):
+        name = "missing" if value is MISSING else repr(value)
+        every[f"weak, bucket {name}"] = weak(f"bucket {name}", requestParameters__bucketName=value, resources=[here])
+    every["weak, parameters a text"] = weak("parameters", requestParameters='{"bucketName":"text"}', resources=[here])
+    for value in ("vpce-1", "10.0.0.1", "é", "z" * 600, "é" * 400, "", HIDDEN, 7, None, MISSING):
+        name = "missing" if value is MISSING else repr(value)[:20]
+        for field in ("vpcEndpointId", "awsRegion", "sourceIPAddress"):
+            every[f"weak, {field} {name}"] = weak(field, **{field: value})
+    opened = {"SignatureVersion": "SigV2", "AuthenticationMethod": "QueryString"}
+    for number, agent in enumerate(AGENTS):
+        every[f"weak, client {number}"] = weak(f"client {number}", userAgent=agent)
+        every[f"weak, opened by client {number}"] = weak(f"opened {number % 8}", additionalEventData=opened, userAgent=agent,
+                                                         sourceIPAddress=f"10.0.0.{number % 5}" if number % 3 else MISSING)
+    every["weak, another call by another client"] = weak("client 0", userAgent=AGENTS[1], eventSource="ec2.amazonaws.com", eventName="RunInstances")
+    every["weak, opened by nobody"] = weak("opened by nobody", additionalEventData=opened, userAgent=MISSING, sourceIPAddress="")
     return every
 
 

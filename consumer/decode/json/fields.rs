@@ -13,6 +13,8 @@ const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
 /// Reads the fields of `value` into `event`.
 pub fn read<'a>(value: Value<'_, 'a>, fragment: &mut Document, event: &mut Event<'a>) {
     let mut digest = Digest::default();
+    // Some services say there that a call failed, and nowhere else.
+    let mut response_error = None;
     for (key, value) in value.members() {
         match key.len() {
             7 if key == "eventID" => event.id = text(value),
@@ -37,12 +39,15 @@ pub fn read<'a>(value: Value<'_, 'a>, fragment: &mut Document, event: &mut Event
             14 if key == "digestS3Object" => digest.object = true,
             15 if key == "sourceIPAddress" => event.source_ip = text(value),
             15 if key == "digestStartTime" => digest.start = true,
+            16 if key == "responseElements" => response_error = value.member("errorCode").and_then(text),
+            17 if key == "requestParameters" => event.bucket = value.member("bucketName").and_then(text),
             18 if key == "recipientAccountId" => event.recipient_account_id = text(value),
             19 if key == "additionalEventData" => additional(value, fragment, event),
             28 if key == "sessionCredentialFromConsole" => event.from_console = is_true(value),
             _ => {}
         }
     }
+    event.is_failed = event.error_code.or(response_error).is_some();
     event.is_digest = event.time.is_none() && digest.log_files && (digest.object || digest.start);
 }
 

@@ -35,17 +35,38 @@ type Sizes = HashMap<PathBuf, u64>;
 impl Reader {
     pub fn run(mut self) {
         let mut sizes = Sizes::new();
+        // A compressed file is read at the second look.
+        let mut has_looked_before = false;
         loop {
+            let looked_ms = (self.clock)();
             let files = self.list();
             for file in files {
                 if self.read(&file, &mut sizes).is_err() {
                     return;
                 }
             }
-            if !self.options.follow || self.wait().is_err() {
+            if !self.options.follow {
                 return;
             }
+            let told = if has_looked_before { self.tell_all_is_read(looked_ms) } else { Ok(()) };
+            if told.and_then(|()| self.wait()).is_err() {
+                return;
+            }
+            has_looked_before = true;
         }
+    }
+
+    /// With `follow`: everything that was there at this time was read.
+    fn tell_all_is_read(&mut self, looked_ms: u64) -> Result<(), Stopped> {
+        self.send(Batch {
+            records: Vec::new(),
+            advance: None,
+            behind_ms: Some(0),
+            complete_until_ms: looked_ms,
+            gap: false,
+            end: false,
+            permit: None,
+        })
     }
 
     fn list(&self) -> Vec<PathBuf> {
@@ -156,6 +177,10 @@ impl Reader {
 
     fn room(&self) -> Result<OwnedSemaphorePermit, Stopped> {
         let kib = (self.options.piece_bytes.max(1024) / 1024) as u32;
+        if let Ok(permit) = Arc::clone(&self.inflight).try_acquire_many_owned(kib) {
+            return Ok(permit);
+        }
+        self.status.wait_for_room();
         let (inflight, shutdown) = (Arc::clone(&self.inflight), self.shutdown.clone());
         self.runtime.block_on(async move {
             tokio::select! {
@@ -176,7 +201,7 @@ impl Reader {
         // Standard input cannot be read again: what it held is not remembered.
         let advance = (key != STDIN).then(|| Advance::Files(vec![(key.to_owned(), progress.clone())]));
         self.progress.insert(key.to_owned(), progress);
-        let batch = Batch {
+        self.send(Batch {
             records: vec![Record { payload: Payload::Units(units), arrival_ms }],
             advance,
             behind_ms: None,
@@ -184,7 +209,10 @@ impl Reader {
             gap: false,
             end: false,
             permit: Some(permit),
-        };
+        })
+    }
+
+    fn send(&self, batch: Batch) -> Result<(), Stopped> {
         let (batches, shutdown) = (self.batches.clone(), self.shutdown.clone());
         self.runtime.block_on(async move {
             tokio::select! {

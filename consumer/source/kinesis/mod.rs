@@ -133,6 +133,10 @@ impl<A: Api> Source for KinesisSource<A> {
         Some(self.retention_ms.load(Ordering::Relaxed)).filter(|ms| *ms > 0)
     }
 
+    fn error(&self) -> Option<String> {
+        self.listing.error()
+    }
+
     fn coordinate(
         self: Arc<Self>,
         stored: Vec<StoredShard>,

@@ -90,8 +90,17 @@ impl<A: Api> Reader<A> {
     async fn step(&mut self) -> ControlFlow<()> {
         let Some(resume) = self.resume.clone() else { return self.end(false, None).await };
         self.pace.wait().await;
-        let room = self.source.inflight.clone().acquire_many_owned(ROOM_KIB).await;
-        let Ok(room) = room else { return ControlFlow::Break(()) };
+        let inflight = Arc::clone(&self.source.inflight);
+        let room = match Arc::clone(&inflight).try_acquire_many_owned(ROOM_KIB) {
+            Ok(room) => room,
+            Err(_) => {
+                self.status.wait_for_room();
+                let Ok(room) = inflight.acquire_many_owned(ROOM_KIB).await else {
+                    return ControlFlow::Break(());
+                };
+                room
+            }
+        };
         match self.ask(resume).await {
             Ok((answer, asked_ms)) => {
                 self.failures = 0;

@@ -1,0 +1,165 @@
+//! What people are told: the alert about a new weak caller.
+//!
+//! Enters: a caller that the memory did not know, and the call by which it was found. Leaves: an [`Alert`], which is
+//! committed with the counts that raised it (`state`) and delivered from there (`sink`). Its labels are its identity:
+//! delivering it twice makes no second one. Everything in the annotations that came with an event is hostile text and
+//! is made [`plain`].
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::callers::advice::{Known, advice};
+use crate::callers::{CallerKey, Sighting, plain};
+use crate::event::judge::Weakness;
+
+/// Something that people are told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alert {
+    /// What it is, and so its identity.
+    pub labels: BTreeMap<String, String>,
+    /// What people read.
+    pub annotations: BTreeMap<String, String>,
+    /// When it was found, in milliseconds since 1970.
+    pub starts_at_ms: u64,
+}
+
+/// The name and the severity of the alert about a new caller with this weakness.
+pub fn name_and_severity(weakness: Weakness) -> (&'static str, &'static str) {
+    match weakness {
+        Weakness::SigV2 => ("NewSigV2Caller", "critical"),
+        Weakness::Tls10 | Weakness::Tls11 => ("NewOldTlsCaller", "critical"),
+        Weakness::LongTermKey => ("NewLongTermKeyCaller", "warning"),
+    }
+}
+
+/// The alert about a new weak caller, found at `now_ms` by this call. `link` is where the page and the runbooks are
+/// served.
+pub fn new_caller(key: CallerKey<'_>, sighting: &Sighting, now_ms: u64, link: &str) -> Alert {
+    let (name, severity) = name_and_severity(key.weakness);
+    let labels = [
+        ("alertname", name),
+        ("severity", severity),
+        ("account_id", key.account_id),
+        ("principal", key.principal),
+        ("weakness", key.weakness.label()),
+    ];
+    let known =
+        Known { principal: key.principal, client: &sighting.user_agent, is_presigned: sighting.is_presigned };
+    let (principal, account_id) = (plain(key.principal), plain(key.account_id));
+    let annotations = [
+        ("summary", format!("{principal} (account {account_id}) {}", habit(key.weakness))),
+        ("description", format!("{} {}", found(key, sighting), advice(key.weakness, known))),
+        ("runbook_url", format!("{link}/runbooks/{name}")),
+    ];
+    Alert {
+        labels: labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        annotations: annotations.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        starts_at_ms: now_ms,
+    }
+}
+
+fn habit(weakness: Weakness) -> &'static str {
+    match weakness {
+        Weakness::SigV2 => "signs with Signature Version 2",
+        Weakness::Tls10 => "connects with TLS 1.0",
+        Weakness::Tls11 => "connects with TLS 1.1",
+        Weakness::LongTermKey => "calls with a long-lived access key",
+    }
+}
+
+/// What was seen, in a sentence.
+fn found(key: CallerKey<'_>, sighting: &Sighting) -> String {
+    let mut parts =
+        vec![format!("First seen with {} of {}", plain(&sighting.event_name), plain(&sighting.event_source))];
+    let mut add = |words: &str, text: &str| {
+        if !text.is_empty() {
+            parts.push(format!("{words} {}", plain(text)));
+        }
+    };
+    add("in", &sighting.aws_region);
+    add("on bucket", &sighting.bucket);
+    add("with key", &sighting.key_id);
+    add("in session", &sighting.session);
+    let whose = if sighting.is_presigned { "through a presigned link, opened" } else { "" };
+    let client = match sighting.client() {
+        Some(client) if client.version.is_empty() => client.name.to_owned(),
+        Some(client) => format!("{} {}", client.name, client.version),
+        None => String::new(),
+    };
+    let by = if sighting.is_presigned { format!("{whose} by") } else { "by client".to_owned() };
+    if client.is_empty() && sighting.is_presigned {
+        parts.push("through a presigned link".to_owned());
+    } else if !client.is_empty() {
+        parts.push(format!("{by} {}", plain(&client)));
+    }
+    if !sighting.source_ip.is_empty() {
+        parts.push(format!("from {}", plain(&sighting.source_ip)));
+    }
+    parts.push(format!("at {}", sighting.time()));
+    if !sighting.event_id.is_empty() {
+        parts.push(format!("(event {})", plain(&sighting.event_id)));
+    }
+    let overflow = if key.principal.starts_with("(overflow") {
+        " The memory of weak callers is full (limits.weak_callers): further ones share one name and one page."
+    } else {
+        ""
+    };
+    format!("{}.{overflow}", parts.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(weakness: Weakness) -> CallerKey<'static> {
+        CallerKey { weakness, account_id: "123456789012", principal: "arn:aws:iam::123456789012:role/r" }
+    }
+
+    fn sighting() -> Sighting {
+        Sighting {
+            time_s: 1_688_990_400,
+            event_id: "e-1".to_owned(),
+            event_source: "s3.amazonaws.com".to_owned(),
+            event_name: "GetObject".to_owned(),
+            aws_region: "us-east-1".to_owned(),
+            bucket: "b".to_owned(),
+            user_agent: "[Boto3/1.4.5 Python/2.7]".to_owned(),
+            source_ip: "198.51.100.7".to_owned(),
+            key_id: "AKIA1".to_owned(),
+            ..Sighting::default()
+        }
+    }
+
+    #[test]
+    fn a_new_sigv2_caller() {
+        let alert = new_caller(key(Weakness::SigV2), &sighting(), 1, "http://127.0.0.1:9464");
+        insta::assert_snapshot!(serde_json::to_string_pretty(&alert).unwrap());
+    }
+
+    #[test]
+    fn a_presigned_link_is_told_apart() {
+        let link = Sighting { is_presigned: true, user_agent: "Mozilla/5.0".to_owned(), ..sighting() };
+        let alert = new_caller(key(Weakness::SigV2), &link, 1, "");
+        let description = &alert.annotations["description"];
+        assert!(
+            description.contains("through a presigned link, opened by Mozilla 5.0 from 198.51.100.7"),
+            "{description}"
+        );
+    }
+
+    #[test]
+    fn names_are_no_markup() {
+        let hostile = Sighting {
+            user_agent: "<http://x|click>\n`id`\u{202e}/1".to_owned(),
+            bucket: "<!channel>".to_owned(),
+            ..sighting()
+        };
+        let alert = new_caller(key(Weakness::LongTermKey), &hostile, 1, "");
+        let description = &alert.annotations["description"];
+        for mark in ['<', '>', '`', '\n', '\u{202e}'] {
+            assert!(!description.contains(mark), "{description}");
+        }
+        assert_eq!(alert.labels["severity"], "warning");
+    }
+}

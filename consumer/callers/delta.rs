@@ -1,0 +1,328 @@
+//! What was counted of weak callers since the last commit, by one shard's task.
+//!
+//! Budget: a call without a weakness costs a few comparisons; one with a weakness two table look-ups and a hash over
+//! its details, and nothing is allocated while caller and details were seen before (measured in
+//! benches/pipeline.rs).
+
+use std::hash::{BuildHasher, Hash, Hasher};
+
+use hashbrown::{DefaultHashBuilder, HashMap, HashSet, HashTable};
+
+use super::verdict::Verdict;
+use super::{CallerKey, CallerPolicy, CallerState, Detail, OwnedKey, Sighting, day_of};
+use crate::event::judge::Weakness;
+use crate::event::{Event, client, principal};
+
+/// Combinations of caller and details that are known to be listed already, and callers that are decided. Beyond
+/// this many the table begins anew, which costs time and nothing else.
+const KEPT: usize = 32_768;
+/// Bytes of an account id or principal: as in the windows.
+const MAX_NAME_BYTES: usize = 4096;
+/// Bytes of a text in a list.
+const MAX_VALUE_BYTES: usize = 512;
+
+/// A call, and who made it.
+#[derive(Clone, Copy)]
+pub struct Call<'c, 'a> {
+    /// The event.
+    pub event: &'c Event<'a>,
+    /// Its time, in seconds since 1970.
+    pub time_s: i64,
+    /// The account that called.
+    pub account_id: &'c str,
+    /// The principal.
+    pub principal: &'c str,
+    /// The caller is outside the organisation.
+    pub is_outside: bool,
+}
+
+/// What one weak caller did since the last commit.
+pub struct Entry {
+    /// Who.
+    pub key: OwnedKey,
+    /// The caller is outside the organisation.
+    pub is_outside: bool,
+    /// The memory has no room for it: it shares the row of all those.
+    pub is_overflow: bool,
+    /// Calls with the weakness.
+    pub calls: u64,
+    /// Those that failed.
+    pub errors: u64,
+    /// Those through a presigned link.
+    pub presigned: u64,
+    /// The least event time.
+    pub first_s: i64,
+    /// The greatest event time.
+    pub last_s: i64,
+    /// What became of it; none if nothing was decided here.
+    pub state: Option<CallerState>,
+    /// When someone was paged.
+    pub paged_ms: Option<u64>,
+    /// For each list its new texts, and the day that each was last seen on.
+    pub details: [HashMap<Box<str>, i32>; Detail::COUNT],
+    hash: u64,
+    /// The greatest event time of the caller that is known here, from before the last commit, too.
+    known_s: i64,
+    accepted_until_s: i64,
+    is_remembered: bool,
+    /// The call that is to be judged; none once it was.
+    sighting: Option<Box<Sighting>>,
+}
+
+/// Weak callers since the last commit.
+#[derive(Default)]
+pub struct Delta {
+    entries: Vec<Entry>,
+    table: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+    /// Callers that are paged or learned, by the hash of their key, with the greatest event time known.
+    decided: HashMap<u64, i64>,
+    /// Callers and details that are listed.
+    listed: HashSet<u64>,
+    undecided: Vec<u32>,
+    bytes: usize,
+}
+
+impl Delta {
+    /// Counts a call under each of its weaknesses.
+    pub fn count(&mut self, call: &Call<'_, '_>, policy: &CallerPolicy) {
+        let mut details = None;
+        for weakness in Weakness::ALL {
+            if weakness.is_of(call.event) {
+                let details = *details.get_or_insert_with(|| self.hash_details(call));
+                self.count_one(weakness, call, details, policy);
+            }
+        }
+    }
+
+    /// Roughly the bytes that it takes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Callers that wait for a verdict: index, key, and event time of the call that is to be judged.
+    pub fn undecided(&self) -> impl Iterator<Item = (usize, &OwnedKey, i64)> {
+        self.undecided.iter().filter_map(|&at| {
+            let entry = &self.entries[at as usize];
+            Some((at as usize, &entry.key, entry.sighting.as_ref()?.time_s))
+        })
+    }
+
+    /// Nobody waits for a verdict.
+    pub fn is_decided(&self) -> bool {
+        self.undecided.is_empty()
+    }
+
+    /// Takes down the verdict on an undecided caller. `known_s` is the greatest event time that the memory knows of
+    /// it. Returns the call that the verdict was on.
+    pub fn decide(
+        &mut self,
+        at: usize,
+        verdict: Verdict,
+        known_s: Option<i64>,
+        now_ms: u64,
+    ) -> Box<Sighting> {
+        let entry = &mut self.entries[at];
+        entry.known_s = entry.known_s.max(known_s.unwrap_or(i64::MIN));
+        entry.accepted_until_s = i64::MAX;
+        entry.is_remembered = true;
+        match verdict {
+            Verdict::Known => {}
+            Verdict::Learned => entry.state = entry.state.max(Some(CallerState::Learned)),
+            Verdict::Accepted { until_s } => {
+                entry.state = entry.state.max(Some(CallerState::Accepted));
+                entry.accepted_until_s = until_s;
+                // Asked again after each commit: an acceptance ends.
+                entry.is_remembered = false;
+            }
+            Verdict::Page => {
+                entry.state = Some(CallerState::Paged);
+                entry.paged_ms = Some(now_ms);
+            }
+        }
+        entry.sighting.take().unwrap_or_default()
+    }
+
+    /// Somebody else decides on this caller just now. It is asked for again after the next commit.
+    pub fn leave(&mut self, at: usize) {
+        let entry = &mut self.entries[at];
+        entry.sighting = None;
+        entry.accepted_until_s = i64::MAX;
+        entry.is_remembered = false;
+    }
+
+    /// The memory has no room for this caller.
+    pub fn overflow(&mut self, at: usize) {
+        self.entries[at].is_overflow = true;
+    }
+
+    /// All undecided callers were dealt with.
+    pub fn clear_undecided(&mut self) {
+        self.undecided.clear();
+    }
+
+    /// Everything since the last commit, which makes it durable.
+    pub fn take(&mut self) -> Vec<Entry> {
+        self.table.clear();
+        self.undecided.clear();
+        self.bytes = 0;
+        if self.decided.len() > KEPT {
+            self.decided.clear();
+        }
+        for entry in &self.entries {
+            if entry.is_remembered && !entry.is_overflow {
+                let known_s = self.decided.entry(entry.hash).or_insert(entry.known_s);
+                *known_s = entry.known_s.max(*known_s);
+            }
+        }
+        std::mem::take(&mut self.entries)
+    }
+
+    /// Forgets who is decided: the config changed.
+    pub fn ask_again(&mut self) {
+        self.decided.clear();
+    }
+
+    fn count_one(&mut self, weakness: Weakness, call: &Call<'_, '_>, details: u64, policy: &CallerPolicy) {
+        let key = CallerKey { weakness, account_id: cut(call.account_id), principal: cut(call.principal) };
+        let hash = self.hasher.hash_one(key);
+        let at = self.find(key, hash).unwrap_or_else(|| self.insert(key, hash, call, policy));
+        let (event, time_s) = (call.event, call.time_s);
+        let entry = &mut self.entries[at as usize];
+        let is_silent = time_s.saturating_sub(entry.known_s) > policy.forget_after_s;
+        if entry.sighting.is_none() && !call.is_outside && (is_silent || time_s > entry.accepted_until_s) {
+            entry.sighting = Some(Box::new(Sighting::of(event, time_s)));
+            self.undecided.push(at);
+        }
+        entry.calls += 1;
+        entry.errors += u64::from(event.is_failed);
+        entry.presigned += u64::from(event.is_presigned);
+        entry.first_s = entry.first_s.min(time_s);
+        entry.last_s = entry.last_s.max(time_s);
+        entry.known_s = entry.known_s.max(time_s);
+        let listed = details ^ hash.rotate_left(17);
+        if !self.listed.contains(&listed) {
+            if self.listed.len() >= KEPT {
+                self.listed.clear();
+            }
+            self.listed.insert(listed);
+            self.bytes += entry.list(event, time_s, policy.values);
+        }
+    }
+
+    fn find(&self, key: CallerKey<'_>, hash: u64) -> Option<u32> {
+        let is_key = |&at: &u32| self.entries[at as usize].key.borrow() == key;
+        self.table.find(hash, is_key).copied()
+    }
+
+    fn insert(&mut self, key: CallerKey<'_>, hash: u64, call: &Call<'_, '_>, policy: &CallerPolicy) -> u32 {
+        let at = self.entries.len() as u32;
+        let decided_s = self.decided.get(&hash).copied();
+        let is_known =
+            decided_s.is_some_and(|known_s| call.time_s.saturating_sub(known_s) <= policy.forget_after_s);
+        let must_ask = !call.is_outside && !is_known;
+        self.entries.push(Entry {
+            key: key.to_owned(),
+            is_outside: call.is_outside,
+            is_overflow: false,
+            calls: 0,
+            errors: 0,
+            presigned: 0,
+            first_s: i64::MAX,
+            last_s: i64::MIN,
+            state: call.is_outside.then_some(CallerState::Outside),
+            paged_ms: None,
+            details: Default::default(),
+            hash,
+            known_s: decided_s.unwrap_or(call.time_s).max(call.time_s),
+            accepted_until_s: i64::MAX,
+            is_remembered: is_known,
+            sighting: must_ask.then(|| Box::new(Sighting::of(call.event, call.time_s))),
+        });
+        if must_ask {
+            self.undecided.push(at);
+        }
+        self.bytes += key.account_id.len() + key.principal.len() + size_of::<Entry>();
+        let entries = &self.entries;
+        self.table.insert_unique(hash, at, |&other| entries[other as usize].hash);
+        at
+    }
+
+    fn hash_details(&self, call: &Call<'_, '_>) -> u64 {
+        let event = call.event;
+        let mut hasher = self.hasher.build_hasher();
+        let texts = [
+            event.user_agent,
+            event.source_ip,
+            event.identity.arn,
+            event.source,
+            event.name,
+            event.region,
+            event.vpc_endpoint_id,
+            event.bucket(),
+            event.identity.access_key_id,
+        ];
+        texts.hash(&mut hasher);
+        hasher.write_i32(day_of(call.time_s));
+        hasher.write_u8(u8::from(event.is_presigned));
+        hasher.finish()
+    }
+}
+
+impl Entry {
+    /// Notes the texts of a call. Returns roughly the bytes that they take.
+    fn list(&mut self, event: &Event<'_>, time_s: i64, values: usize) -> usize {
+        let day = day_of(time_s);
+        let client = event.user_agent.and_then(client::client).map(|client| match client.version {
+            "" => client.name.to_owned(),
+            version => format!("{}/{version}", client.name),
+        });
+        let (client, source_ip, opened_by) = if event.is_presigned {
+            let parts = [event.source_ip, client.as_deref()];
+            (None, None, Some(parts.into_iter().flatten().collect::<Vec<_>>().join(" ")))
+        } else {
+            (client, event.source_ip, None)
+        };
+        let texts = [
+            (Detail::Client, client.as_deref()),
+            (Detail::SourceIp, source_ip),
+            (Detail::Session, principal::session(&event.identity)),
+            (Detail::EventSource, event.source),
+            (Detail::EventName, event.name),
+            (Detail::Region, event.region),
+            (Detail::VpcEndpoint, event.vpc_endpoint_id),
+            (Detail::Bucket, event.bucket()),
+            (Detail::KeyId, event.identity.access_key_id),
+            (Detail::OpenedBy, opened_by.as_deref()),
+        ];
+        let mut bytes = 0;
+        for (detail, text) in texts {
+            let Some(text) = text.filter(|text| !text.is_empty()) else { continue };
+            let text = &text[..text.floor_char_boundary(MAX_VALUE_BYTES)];
+            let list = &mut self.details[detail as usize];
+            match list.get_mut(text) {
+                Some(last) => *last = day.max(*last),
+                None => {
+                    list.insert(text.into(), day);
+                    bytes += text.len() + 32;
+                    if list.len() > 2 * values {
+                        keep_newest(list, values);
+                    }
+                }
+            }
+        }
+        bytes
+    }
+}
+
+/// Keeps the texts of the newest days, of one day the first by name: whatever the order in which they came.
+fn keep_newest(list: &mut HashMap<Box<str>, i32>, values: usize) {
+    let mut texts: Vec<(Box<str>, i32)> = list.drain().collect();
+    texts.sort_unstable_by(|left, right| (right.1, &left.0).cmp(&(left.1, &right.0)));
+    texts.truncate(values);
+    list.extend(texts);
+}
+
+fn cut(name: &str) -> &str {
+    &name[..name.floor_char_boundary(MAX_NAME_BYTES)]
+}

@@ -1,0 +1,81 @@
+//! What is remembered of one weak caller.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Detail, Entry};
+
+/// What became of a caller when it was new. What was decided by several adds up to the greatest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum CallerState {
+    /// Outside the organisation, or anonymous: never paged.
+    Outside,
+    /// Accepted by the config: not paged until the acceptance ends.
+    Accepted,
+    /// Seen while the process was learning: remembered without a page.
+    Learned,
+    /// Someone was paged, or is being paged now.
+    Paged,
+}
+
+impl CallerState {
+    /// The name in the API.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Outside => "outside",
+            Self::Accepted => "accepted",
+            Self::Learned => "learned",
+            Self::Paged => "paged",
+        }
+    }
+}
+
+/// What is remembered of one weak caller, besides its lists. Every value merges in any order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// The caller's number, under which its lists are stored.
+    pub number: u64,
+    /// Calls with the weakness.
+    pub calls: u64,
+    /// Those of them that failed.
+    pub errors: u64,
+    /// Those of them through a presigned link.
+    pub presigned: u64,
+    /// The least event time, in seconds since 1970.
+    pub first_s: i64,
+    /// The greatest event time, in seconds since 1970.
+    pub last_s: i64,
+    /// None while the shard that decides has not committed.
+    pub state: Option<CallerState>,
+    /// When someone was last paged, in milliseconds since 1970.
+    pub paged_ms: Option<u64>,
+    /// How many texts each list holds.
+    pub details: [u32; Detail::COUNT],
+}
+
+impl Row {
+    /// A caller of which nothing is known yet.
+    pub fn new(number: u64) -> Self {
+        Self {
+            number,
+            calls: 0,
+            errors: 0,
+            presigned: 0,
+            first_s: i64::MAX,
+            last_s: i64::MIN,
+            state: None,
+            paged_ms: None,
+            details: [0; Detail::COUNT],
+        }
+    }
+
+    /// Adds what a commit counted.
+    pub fn add(&mut self, entry: &Entry) {
+        self.calls += entry.calls;
+        self.errors += entry.errors;
+        self.presigned += entry.presigned;
+        self.first_s = self.first_s.min(entry.first_s);
+        self.last_s = self.last_s.max(entry.last_s);
+        self.state = self.state.max(entry.state);
+        self.paged_ms = self.paged_ms.max(entry.paged_ms);
+    }
+}

@@ -1,0 +1,207 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::verdict::{Verdict, verdict};
+use super::*;
+use crate::event::{Event, Identity, Reported, SignatureVersion, TlsVersion};
+use crate::window::CallerLimits;
+
+fn policy() -> CallerPolicy {
+    CallerPolicy {
+        forget_after_s: 1000,
+        learn_for_ms: 0,
+        accepted: Vec::new(),
+        values: 3,
+        room: CallerLimits { own: 100, outside: 10 },
+    }
+}
+
+fn key() -> CallerKey<'static> {
+    CallerKey { weakness: Weakness::SigV2, account_id: "1", principal: "arn:aws:iam::1:role/ci-1" }
+}
+
+fn row(last_s: i64, state: Option<CallerState>) -> Row {
+    Row { last_s, state, ..Row::new(1) }
+}
+
+#[test]
+fn who_is_new() {
+    let check = |row: Option<Row>, time_s, is_learning, expect| {
+        assert_eq!(verdict(row.as_ref(), key(), time_s, &policy(), is_learning), expect, "{row:?}");
+    };
+    check(None, 0, false, Verdict::Page);
+    check(None, 0, true, Verdict::Learned);
+    for state in [CallerState::Paged, CallerState::Learned] {
+        check(Some(row(5000, Some(state))), 6000, false, Verdict::Known);
+        check(Some(row(5000, Some(state))), 6001, false, Verdict::Page);
+        // An old event that comes late says nothing of silence.
+        check(Some(row(5000, Some(state))), 1, false, Verdict::Known);
+    }
+    // Counted by one shard while another one that decides has not committed, or never will.
+    check(Some(row(5000, None)), 5001, false, Verdict::Page);
+    // Was outside when it was seen, and is ours now; was accepted, and no longer is.
+    check(Some(row(5000, Some(CallerState::Outside))), 5001, false, Verdict::Page);
+    check(Some(row(5000, Some(CallerState::Accepted))), 5001, false, Verdict::Page);
+}
+
+#[test]
+fn who_is_accepted() {
+    let accepted = |principal: &str, account_id: Option<&str>, weaknesses: &[Weakness]| Accepted {
+        principal: glob::Pattern::new(principal).unwrap(),
+        account_id: account_id.map(str::to_owned),
+        weaknesses: weaknesses.to_vec(),
+        until_s: 100,
+    };
+    let check = |accepted, time_s, expect| {
+        let policy = CallerPolicy { accepted: vec![accepted], ..policy() };
+        assert_eq!(verdict(None, key(), time_s, &policy, true), expect, "{policy:?}");
+    };
+    let yes = Verdict::Accepted { until_s: 100 };
+    check(accepted("*:role/ci-*", None, &Weakness::ALL), 100, yes);
+    check(accepted("*:role/ci-*", Some("1"), &[Weakness::SigV2]), 100, yes);
+    check(accepted("*:role/ci-*", None, &Weakness::ALL), 101, Verdict::Learned);
+    check(accepted("*:role/cd-*", None, &Weakness::ALL), 100, Verdict::Learned);
+    check(accepted("*:role/ci-*", Some("2"), &Weakness::ALL), 100, Verdict::Learned);
+    check(accepted("*:role/ci-*", None, &[Weakness::Tls10]), 100, Verdict::Learned);
+}
+
+/// A SigV2 call of the principal, in this session.
+fn event<'a>(arn: &'a str, name: &'a str) -> Event<'a> {
+    Event {
+        signature: Reported::Known(SignatureVersion::SigV2),
+        identity: Identity { arn: Some(arn), access_key_id: Some("ASIA1"), ..Identity::default() },
+        source: Some("s3.amazonaws.com"),
+        name: Some(name),
+        user_agent: Some("[Boto3/1.4.5 Python/2]"),
+        source_ip: Some("198.51.100.7"),
+        ..Event::default()
+    }
+}
+
+fn count(delta: &mut Delta, event: &Event<'_>, principal: &str, time_s: i64, is_outside: bool) {
+    delta.count(&Call { event, time_s, account_id: "1", principal, is_outside }, &policy());
+}
+
+#[test]
+fn sessions_of_a_role_are_one_caller_and_asked_for_once() {
+    let mut delta = Delta::default();
+    for session in 0..100 {
+        let arn = format!("arn:aws:sts::1:assumed-role/r/s{session:03}");
+        count(&mut delta, &event(&arn, "Get"), "r", 10, false);
+    }
+    assert_eq!(delta.undecided().count(), 1);
+    delta.decide(0, Verdict::Page, None, 7);
+    delta.clear_undecided();
+    let entries = delta.take();
+    assert_eq!((entries.len(), entries[0].calls, entries[0].state), (1, 100, Some(CallerState::Paged)));
+    let mut sessions: Vec<&str> = entries[0].details[Detail::Session as usize].keys().map(|s| &**s).collect();
+    sessions.sort_unstable();
+    assert_eq!(&sessions[..3], ["s000", "s001", "s002"]);
+    assert!(sessions.len() <= 6, "{sessions:?}");
+    // Known from now on; and what is listed is not listed again.
+    count(&mut delta, &event("arn:aws:sts::1:assumed-role/r/s000", "Get"), "r", 20, false);
+    assert!(delta.is_decided());
+    assert_eq!(delta.take()[0].details.iter().map(|list| list.len()).sum::<usize>(), 0);
+    // Until it is silent for too long.
+    count(&mut delta, &event("arn:aws:sts::1:assumed-role/r/s000", "Get"), "r", 1021, false);
+    assert_eq!(delta.undecided().count(), 1);
+}
+
+#[test]
+fn silence_is_seen_within_a_commit_too() {
+    let mut delta = Delta::default();
+    count(&mut delta, &event("a", "Get"), "p", 10, false);
+    delta.decide(0, Verdict::Page, None, 7);
+    delta.clear_undecided();
+    count(&mut delta, &event("a", "Get"), "p", 1010, false);
+    assert!(delta.is_decided());
+    count(&mut delta, &event("a", "Get"), "p", 2011, false);
+    assert_eq!(delta.undecided().map(|(_, _, time_s)| time_s).collect::<Vec<_>>(), [2011]);
+}
+
+#[test]
+fn an_acceptance_ends_within_a_commit_too() {
+    let mut delta = Delta::default();
+    count(&mut delta, &event("a", "Get"), "p", 10, false);
+    delta.decide(0, Verdict::Accepted { until_s: 20 }, None, 7);
+    delta.clear_undecided();
+    count(&mut delta, &event("a", "Get"), "p", 20, false);
+    assert!(delta.is_decided());
+    count(&mut delta, &event("a", "Get"), "p", 21, false);
+    assert!(!delta.is_decided());
+}
+
+#[test]
+fn outsiders_are_never_asked_for() {
+    let mut delta = Delta::default();
+    count(&mut delta, &event("a", "Get"), "p", 10, true);
+    assert!(delta.is_decided());
+    assert_eq!(delta.take()[0].state, Some(CallerState::Outside));
+}
+
+#[test]
+fn who_opens_a_link_is_not_the_client() {
+    let mut delta = Delta::default();
+    let tls = Reported::Known(TlsVersion::V1_0);
+    count(&mut delta, &Event { is_presigned: true, tls, ..event("a", "Get") }, "p", 10, false);
+    let entries = delta.take();
+    assert_eq!(entries.len(), 1, "a link's TLS is not the signer's");
+    let list =
+        |detail: Detail| entries[0].details[detail as usize].keys().cloned().collect::<Vec<_>>().join(",");
+    assert_eq!(list(Detail::OpenedBy), "198.51.100.7 Boto3/1.4.5");
+    assert_eq!(
+        (list(Detail::Client), list(Detail::SourceIp), list(Detail::KeyId)),
+        ("".into(), "".into(), "ASIA1".into())
+    );
+    assert_eq!(entries[0].presigned, 1);
+}
+
+proptest! {
+    /// Whatever the order and the commits: counts and times are those of a plain list, and each list keeps the texts
+    /// of the newest days.
+    #[test]
+    fn as_a_plain_list(calls in proptest::collection::vec((0u8..3, 0u8..6, 0i64..5, any::<bool>()), 1..80)) {
+        let mut delta = Delta::default();
+        let mut rows: BTreeMap<String, (Row, BTreeMap<Box<str>, i32>)> = BTreeMap::new();
+        let mut plain: BTreeMap<String, (u64, i64, i64, BTreeMap<Box<str>, i32>)> = BTreeMap::new();
+        for (caller, name, day, commits) in calls {
+            let (principal, name, time_s) = (format!("p{caller}"), format!("n{name}"), day * DAY_S + 5);
+            count(&mut delta, &event("a", &name), &principal, time_s, false);
+            let expect = plain.entry(principal).or_insert((0, i64::MAX, i64::MIN, BTreeMap::new()));
+            (expect.0, expect.1, expect.2) = (expect.0 + 1, expect.1.min(time_s), expect.2.max(time_s));
+            let last = expect.3.entry(name.into()).or_insert(day as i32);
+            *last = day.max(i64::from(*last)) as i32;
+            if commits {
+                merge(&mut delta, &mut rows);
+            }
+        }
+        merge(&mut delta, &mut rows);
+        for (principal, (calls, first_s, last_s, names)) in plain {
+            let (row, listed) = &rows[&principal];
+            prop_assert_eq!((row.calls, row.first_s, row.last_s), (calls, first_s, last_s));
+            prop_assert_eq!(newest(listed.clone()), newest(names));
+        }
+    }
+}
+
+/// What the state does with a commit, with maps in the place of tables.
+fn merge(delta: &mut Delta, rows: &mut BTreeMap<String, (Row, BTreeMap<Box<str>, i32>)>) {
+    for entry in delta.take() {
+        let (row, listed) =
+            rows.entry(entry.key.principal.to_string()).or_insert((Row::new(0), BTreeMap::new()));
+        row.add(&entry);
+        for (name, day) in &entry.details[Detail::EventName as usize] {
+            let last = listed.entry(name.clone()).or_insert(*day);
+            *last = (*last).max(*day);
+        }
+        *listed = newest(std::mem::take(listed));
+    }
+}
+
+fn newest(listed: BTreeMap<Box<str>, i32>) -> BTreeMap<Box<str>, i32> {
+    let mut texts: Vec<_> = listed.into_iter().collect();
+    texts.sort_by(|left, right| (right.1, &left.0).cmp(&(left.1, &right.0)));
+    texts.truncate(policy().values);
+    texts.into_iter().collect()
+}

@@ -1,0 +1,100 @@
+//! Whether a weak caller is new, and whether someone is paged for it.
+
+use glob::Pattern;
+
+use super::{CallerKey, CallerState, Row};
+use crate::event::judge::Weakness;
+use crate::window::CallerLimits;
+
+/// What the config says of weak callers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallerPolicy {
+    /// Seconds of event time without a call after which a caller is new again (`callers.forget_after`).
+    pub forget_after_s: i64,
+    /// For so long after the state was made nobody is paged (`callers.learn_for`), in milliseconds; 0 is off.
+    pub learn_for_ms: u64,
+    /// Who is metered and not paged (`callers.accepted`).
+    pub accepted: Vec<Accepted>,
+    /// Texts that a list of a row holds (`limits.caller_values`).
+    pub values: usize,
+    /// Weak callers that are remembered (`limits.weak_callers`, `limits.outside_weak_callers`).
+    pub room: CallerLimits,
+}
+
+impl Default for CallerPolicy {
+    fn default() -> Self {
+        Self {
+            forget_after_s: 400 * super::DAY_S,
+            learn_for_ms: 0,
+            accepted: Vec::new(),
+            values: 1000,
+            room: CallerLimits { own: 1_000_000, outside: 10_000 },
+        }
+    }
+}
+
+/// A caller that is known and put up with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Which principals.
+    pub principal: Pattern,
+    /// Of which account; none for every.
+    pub account_id: Option<String>,
+    /// Which weaknesses.
+    pub weaknesses: Vec<Weakness>,
+    /// The last second of event time, since 1970.
+    pub until_s: i64,
+}
+
+/// What is done about a caller that a shard meets for the first time since its last commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was decided before.
+    Known,
+    /// It is put up with until this second of event time.
+    Accepted {
+        /// Seconds since 1970.
+        until_s: i64,
+    },
+    /// It is remembered without a page.
+    Learned,
+    /// It is new: someone is paged.
+    Page,
+}
+
+impl CallerPolicy {
+    /// Until when the caller is accepted at `time_s`; none if it is not.
+    fn accepted_until_s(&self, key: CallerKey<'_>, time_s: i64) -> Option<i64> {
+        let covers = |accepted: &&Accepted| {
+            accepted.until_s >= time_s
+                && accepted.weaknesses.contains(&key.weakness)
+                && accepted.account_id.as_deref().is_none_or(|account_id| account_id == key.account_id)
+                && accepted.principal.matches(key.principal)
+        };
+        self.accepted.iter().filter(covers).map(|accepted| accepted.until_s).max()
+    }
+}
+
+/// Whether the memory does not know a caller that calls at `time_s`, or has forgotten it.
+pub fn is_new(row: Option<&Row>, time_s: i64, forget_after_s: i64) -> bool {
+    row.is_none_or(|row| time_s.saturating_sub(row.last_s) > forget_after_s)
+}
+
+/// Judges a caller of our own that calls at `time_s`, by what the memory knows of it.
+pub fn verdict(
+    row: Option<&Row>,
+    key: CallerKey<'_>,
+    time_s: i64,
+    policy: &CallerPolicy,
+    is_learning: bool,
+) -> Verdict {
+    let decided = row.and_then(|row| row.state).is_some_and(|state| state >= CallerState::Learned);
+    if decided && !is_new(row, time_s, policy.forget_after_s) {
+        return Verdict::Known;
+    }
+    match policy.accepted_until_s(key, time_s) {
+        Some(until_s) => Verdict::Accepted { until_s },
+        None if is_learning => Verdict::Learned,
+        None => Verdict::Page,
+    }
+}

@@ -1,0 +1,253 @@
+//! Where alerts go: Alertmanager, a webhook, standard output.
+//!
+//! Enters: alerts that are committed, from the state's outbox. Leaves: requests and lines, at least once each, and
+//! the note in the state that they were taken. Each sink has a task, a cursor and counters of its own: one that is
+//! down delays no other, and what waits for it waits on disk. Nothing here slows the shards' tasks.
+
+mod alertmanager;
+mod http;
+mod once;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::Clock;
+use crate::metrics::Metrics;
+use crate::state::embedded::{Change, Cursor, Delivered};
+use crate::state::{EmbeddedState, StateError};
+
+pub use http::{BasicAuth, HttpTarget, Password, Tls};
+
+/// Alerts that are sent at once: some 100 KB.
+const BATCH: usize = 64;
+/// The first pause after a failure, and the longest; each is twice the one before.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// Where alerts go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SinkOptions {
+    /// A replica of Alertmanager, by its API v2.
+    Alertmanager(HttpTarget),
+    /// A program that takes what Alertmanager posts to webhooks.
+    Webhook(HttpTarget),
+    /// Lines of JSON on standard output.
+    Stdout,
+}
+
+impl SinkOptions {
+    /// The name in the metrics and in the state: `alertmanager/HOST:PORT`, `webhook/HOST:PORT`, `stdout`.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Alertmanager(target) => format!("alertmanager/{}", target.place()),
+            Self::Webhook(target) => format!("webhook/{}", target.place()),
+            Self::Stdout => "stdout".to_owned(),
+        }
+    }
+}
+
+/// How alerts are held at Alertmanager.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holding {
+    /// Between two sendings of what is held, in milliseconds (`alerts.resend`).
+    pub resend_ms: u64,
+    /// How long an alert is held once one replica took it, in milliseconds (`alerts.hold`).
+    pub hold_ms: u64,
+}
+
+/// What a sink shows of itself.
+#[derive(Default)]
+pub struct SinkStatus {
+    shown: Mutex<Shown>,
+}
+
+/// What a sink shows of itself, as of now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// The name.
+    pub sink: String,
+    /// Alerts that are committed and not delivered here.
+    pub undelivered: u64,
+    /// What keeps it from delivering.
+    pub error: Option<String>,
+    /// When it last took alerts, in milliseconds since 1970.
+    pub delivered_ms: Option<u64>,
+}
+
+impl SinkStatus {
+    /// As of now.
+    pub fn shown(&self) -> Shown {
+        self.shown.lock().clone()
+    }
+}
+
+/// All sinks at work.
+pub struct Sinks {
+    tasks: JoinSet<()>,
+    stop: CancellationToken,
+    statuses: Vec<Arc<SinkStatus>>,
+}
+
+/// What every sink's task needs.
+struct Outbox {
+    name: String,
+    state: Arc<EmbeddedState>,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+    /// Where the page is served.
+    link: Arc<str>,
+    status: Arc<SinkStatus>,
+    cursor: Cursor,
+    failures: u32,
+    /// Deliver what there is, then end.
+    stop: CancellationToken,
+}
+
+/// Why something was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum SendError {
+    /// It will never be taken as it is.
+    Refused(String),
+    /// It may be taken later.
+    Failed(String),
+}
+
+impl Sinks {
+    /// Starts a task for each sink.
+    ///
+    /// # Errors
+    /// A client can't be made (in words that name the fix), or the state can't be written.
+    pub async fn start(
+        options: Vec<SinkOptions>,
+        holding: Holding,
+        state: &Arc<EmbeddedState>,
+        metrics: &Arc<Metrics>,
+        clock: &Clock,
+        link: &Arc<str>,
+    ) -> anyhow::Result<Self> {
+        let names: Vec<String> = options.iter().map(SinkOptions::name).collect();
+        state.write(Change::Sinks(names.clone())).await?;
+        let (mut tasks, mut statuses) = (JoinSet::new(), Vec::new());
+        let stop = CancellationToken::new();
+        for (options, name) in options.into_iter().zip(names) {
+            let status = Arc::new(SinkStatus::default());
+            status.shown.lock().sink.clone_from(&name);
+            metrics.add_sink(&name);
+            let outbox = Outbox {
+                cursor: state.cursor(&name)?,
+                name,
+                state: Arc::clone(state),
+                metrics: Arc::clone(metrics),
+                clock: Arc::clone(clock),
+                link: Arc::clone(link),
+                status: Arc::clone(&status),
+                failures: 0,
+                stop: stop.clone(),
+            };
+            statuses.push(status);
+            match options {
+                SinkOptions::Alertmanager(target) => {
+                    let client = http::Client::new(target)?;
+                    tasks.spawn(alertmanager::run(outbox, client, holding));
+                }
+                SinkOptions::Webhook(target) => {
+                    tasks.spawn(once::run(outbox, once::Target::Webhook(http::Client::new(target)?)));
+                }
+                SinkOptions::Stdout => {
+                    tasks.spawn(once::run(outbox, once::Target::Stdout));
+                }
+            }
+        }
+        Ok(Self { tasks, stop, statuses })
+    }
+
+    /// What each sink shows of itself.
+    pub fn statuses(&self) -> Vec<Arc<SinkStatus>> {
+        self.statuses.clone()
+    }
+
+    /// Lets each deliver what is committed, once, within `at_most`; the rest waits for the next start.
+    pub async fn stop(mut self, at_most: Duration) {
+        self.stop.cancel();
+        let drained = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(at_most, drained).await.is_err() {
+            tracing::warn!("a sink did not answer in time: its alerts are sent at the next start");
+        }
+    }
+}
+
+impl Outbox {
+    /// Makes what was done durable.
+    async fn note(
+        &mut self,
+        cursor: Cursor,
+        accepted: Option<(std::ops::RangeInclusive<u64>, u64)>,
+    ) -> Result<(), StateError> {
+        if cursor == self.cursor && accepted.is_none() {
+            return Ok(());
+        }
+        let delivered = Delivered { sink: self.name.clone(), cursor, accepted };
+        self.state.write(Change::Delivered(delivered)).await?;
+        self.cursor = cursor;
+        Ok(())
+    }
+
+    fn count(&self, outcome: &str, alerts: usize) {
+        self.metrics.alerts.with_label_values(&[&self.name, outcome]).inc_by(alerts as u64);
+    }
+
+    /// Something was taken.
+    fn succeeded(&mut self) {
+        self.failures = 0;
+        let mut shown = self.status.shown.lock();
+        if shown.error.take().is_some() {
+            tracing::info!(sink = self.name, "alerts are taken again");
+        }
+        shown.delivered_ms = Some((self.clock)());
+    }
+
+    /// Something was not taken. Waits for a while; no longer than until the process stops.
+    async fn failed(&mut self, alerts: usize, error: &str) {
+        self.count("failed", alerts);
+        let is_news = self.status.shown.lock().error.replace(error.to_owned()).is_none();
+        if is_news {
+            tracing::error!(sink = self.name, error, "alerts are not taken: they wait, and are sent again");
+        }
+        let pause = PAUSES.0.saturating_mul(1 << self.failures.min(10)).min(PAUSES.1);
+        self.failures = self.failures.saturating_add(1);
+        // Replicas that failed together do not come back together.
+        let pause = pause.mul_f64(rand::random_range(0.5..1.0));
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = self.stop.cancelled() => {}
+        }
+    }
+
+    /// The alert was refused for good: it is told in the log, and passed over.
+    fn refused(&self, alert: &crate::alert::Alert, why: &str) {
+        self.count("rejected", 1);
+        tracing::error!(sink = self.name, labels = ?alert.labels, why, "an alert is refused for good and passed over");
+    }
+
+    /// The state can't be read or written just now: the shards' tasks see to that.
+    async fn pause(&mut self, error: StateError) {
+        self.failed(0, &error.to_string()).await;
+    }
+
+    fn show(&self, newest: u64) {
+        let undelivered = newest.saturating_sub(self.cursor.sent);
+        self.status.shown.lock().undelivered = undelivered;
+        self.metrics.alerts_undelivered.with_label_values(&[&self.name]).set(undelivered as f64);
+    }
+}
+
+/// A place where tests end the process as `kill -9` would.
+fn failpoint(_name: &str) {
+    fail::fail_point!(_name, |_| std::process::abort());
+}
+
+#[cfg(test)]
+mod tests;
