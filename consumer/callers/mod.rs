@@ -1,7 +1,7 @@
 //! Weak callers: the memory of who was seen, and the inventory of how they call.
 //!
 //! Enters: the calls of a shard that have a weakness, one at a time, into a [`Delta`]; and, from the state, the
-//! [`Row`] of a caller. Leaves: what a commit adds to the rows, and a [`Verdict`] on each caller that the delta meets
+//! [`Row`] of a caller. Leaves: what a commit adds to the rows, and a [`verdict::Verdict`] on each caller that the delta meets
 //! for the first time. Rows are one set for all shards of a process, on disk. All that they hold merges in any order.
 //! Nothing here does I/O or fails.
 

@@ -163,12 +163,12 @@ proptest! {
     #[test]
     fn as_a_plain_list(calls in proptest::collection::vec((0u8..3, 0u8..6, 0i64..5, any::<bool>()), 1..80)) {
         let mut delta = Delta::default();
-        let mut rows: BTreeMap<String, (Row, BTreeMap<Box<str>, i32>)> = BTreeMap::new();
-        let mut plain: BTreeMap<String, (u64, i64, i64, BTreeMap<Box<str>, i32>)> = BTreeMap::new();
+        let mut rows = Rows::new();
+        let mut plain: BTreeMap<String, (u64, i64, i64, Texts)> = BTreeMap::new();
         for (caller, name, day, commits) in calls {
             let (principal, name, time_s) = (format!("p{caller}"), format!("n{name}"), day * DAY_S + 5);
             count(&mut delta, &event("a", &name), &principal, time_s, false);
-            let expect = plain.entry(principal).or_insert((0, i64::MAX, i64::MIN, BTreeMap::new()));
+            let expect = plain.entry(principal).or_insert((0, i64::MAX, i64::MIN, Texts::new()));
             (expect.0, expect.1, expect.2) = (expect.0 + 1, expect.1.min(time_s), expect.2.max(time_s));
             let last = expect.3.entry(name.into()).or_insert(day as i32);
             *last = day.max(i64::from(*last)) as i32;
@@ -185,11 +185,16 @@ proptest! {
     }
 }
 
+/// Texts of a list, and the day that each was last seen on.
+type Texts = BTreeMap<Box<str>, i32>;
+/// Rows with their names of events, by principal.
+type Rows = BTreeMap<String, (Row, Texts)>;
+
 /// What the state does with a commit, with maps in the place of tables.
-fn merge(delta: &mut Delta, rows: &mut BTreeMap<String, (Row, BTreeMap<Box<str>, i32>)>) {
+fn merge(delta: &mut Delta, rows: &mut Rows) {
     for entry in delta.take() {
         let (row, listed) =
-            rows.entry(entry.key.principal.to_string()).or_insert((Row::new(0), BTreeMap::new()));
+            rows.entry(entry.key.principal.to_string()).or_insert((Row::new(0), Texts::new()));
         row.add(&entry);
         for (name, day) in &entry.details[Detail::EventName as usize] {
             let last = listed.entry(name.clone()).or_insert(*day);
@@ -199,7 +204,7 @@ fn merge(delta: &mut Delta, rows: &mut BTreeMap<String, (Row, BTreeMap<Box<str>,
     }
 }
 
-fn newest(listed: BTreeMap<Box<str>, i32>) -> BTreeMap<Box<str>, i32> {
+fn newest(listed: Texts) -> Texts {
     let mut texts: Vec<_> = listed.into_iter().collect();
     texts.sort_by(|left, right| (right.1, &left.0).cmp(&(left.1, &right.0)));
     texts.truncate(policy().values);

@@ -94,8 +94,8 @@ fn numbers(version: &str) -> impl Iterator<Item = u64> + '_ {
 
 /// S3 wraps the whole user agent in square brackets.
 fn unwrap_brackets(user_agent: &str) -> &str {
-    let text = user_agent.trim();
-    text.strip_prefix('[').map_or(text, |rest| rest.strip_suffix(']').unwrap_or(rest)).trim()
+    let text = user_agent.trim_ascii();
+    text.strip_prefix('[').map_or(text, |rest| rest.strip_suffix(']').unwrap_or(rest)).trim_ascii()
 }
 
 /// The products of a user agent: `name/version` and, of the newer form, `md/name#version`.

@@ -154,7 +154,10 @@ impl Sinks {
                     tasks.spawn(alertmanager::run(outbox, client, holding));
                 }
                 SinkOptions::Webhook(target) => {
-                    tasks.spawn(once::run(outbox, once::Target::Webhook(http::Client::new(target)?)));
+                    tasks.spawn(once::run(
+                        outbox,
+                        once::Target::Webhook(Box::new(http::Client::new(target)?)),
+                    ));
                 }
                 SinkOptions::Stdout => {
                     tasks.spawn(once::run(outbox, once::Target::Stdout));

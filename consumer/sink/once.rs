@@ -12,7 +12,7 @@ use crate::state::StateError;
 /// Where to.
 pub(super) enum Target {
     /// A program that takes what Alertmanager posts to webhooks.
-    Webhook(Client),
+    Webhook(Box<Client>),
     /// Lines of JSON.
     Stdout,
 }

@@ -78,18 +78,28 @@ fn set_window_callers(web: &Web, at_s: i64) {
     }
 }
 
+/// A weak caller as the gauges show it, the one that gives way to others first.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct ShownCaller {
+    is_own: bool,
+    last_s: i64,
+    key: OwnedKey,
+    first_s: i64,
+    paged_ms: Option<u64>,
+}
+
 /// The weak callers that called last, our own first, no more than `series` of them.
 fn set_callers(web: &Web, series: usize) -> Result<(), ApiError> {
-    let mut shown: BinaryHeap<Reverse<((bool, i64), OwnedKey, i64, Option<u64>)>> = BinaryHeap::new();
+    let mut shown: BinaryHeap<Reverse<ShownCaller>> = BinaryHeap::new();
     let (mut callers, mut paged) = (0, 0);
     let visited = web.state.visit_callers(|key, row| {
         callers += 1;
         paged += usize::from(row.paged_ms.is_some());
-        let is_own = row.state != Some(CallerState::Outside);
-        let rank = (is_own, row.last_s);
-        // The heap's greatest is the one that gives way.
-        if shown.len() < series || shown.peek().is_some_and(|Reverse((least, ..))| rank > *least) {
-            shown.push(Reverse((rank, key.to_owned(), row.first_s, row.paged_ms)));
+        let (is_own, last_s) = (row.state != Some(CallerState::Outside), row.last_s);
+        let gives_way = |least: &Reverse<ShownCaller>| (is_own, last_s) > (least.0.is_own, least.0.last_s);
+        if shown.len() < series || shown.peek().is_some_and(gives_way) {
+            let (first_s, paged_ms) = (row.first_s, row.paged_ms);
+            shown.push(Reverse(ShownCaller { is_own, last_s, key: key.to_owned(), first_s, paged_ms }));
             if shown.len() > series {
                 shown.pop();
             }
@@ -100,13 +110,13 @@ fn set_callers(web: &Web, series: usize) -> Result<(), ApiError> {
     let gauges = [&metrics.caller_first_seen, &metrics.caller_last_seen, &metrics.caller_paged];
     gauges.iter().for_each(|gauges| gauges.reset());
     let mut shown_paged = 0;
-    for Reverse(((_, last_s), key, first_s, paged_ms)) in &shown {
-        let labels = [key.weakness.label(), &key.account_id, &key.principal];
-        metrics.caller_first_seen.with_label_values(&labels).set(*first_s as f64);
-        metrics.caller_last_seen.with_label_values(&labels).set(*last_s as f64);
-        if let Some(paged_ms) = paged_ms {
+    for Reverse(caller) in &shown {
+        let labels = [caller.key.weakness.label(), &caller.key.account_id, &caller.key.principal];
+        metrics.caller_first_seen.with_label_values(&labels).set(caller.first_s as f64);
+        metrics.caller_last_seen.with_label_values(&labels).set(caller.last_s as f64);
+        if let Some(paged_ms) = caller.paged_ms {
             shown_paged += 1;
-            metrics.caller_paged.with_label_values(&labels).set(*paged_ms as f64 / 1000.0);
+            metrics.caller_paged.with_label_values(&labels).set(paged_ms as f64 / 1000.0);
         }
     }
     let left_out = callers - shown.len();
