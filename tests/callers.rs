@@ -149,6 +149,18 @@ fn further_callers_than_there_is_room_for_share_a_row() {
 }
 
 #[test]
+fn where_there_is_no_room_those_silent_for_long_make_some() {
+    let place = Place::new();
+    let config = "limits: {weak_callers: 2}\ncallers: {forget_after: 10d}";
+    let old = [call("old", 0, "2025-01-01T00:00:00Z"), call("kept", 0, "2025-01-20T00:00:00Z")];
+    callers(&place, &old, config);
+    let rows = callers(&place, &[call("new", 0, "2025-01-21T00:00:00Z")], config);
+    let names: Vec<_> =
+        rows.iter().map(|row| row["principal"].as_str().unwrap().rsplit('/').next().unwrap()).collect();
+    assert_eq!(names, ["kept", "new"]);
+}
+
+#[test]
 fn pages_and_weaknesses() {
     let place = Place::new();
     let mut calls: Vec<WeakCall> =

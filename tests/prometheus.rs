@@ -14,7 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Name, type and labels of each metric of docs/numbers.md.
-const METRICS: [(&str, &str, &[&str]); 19] = [
+const METRICS: [(&str, &str, &[&str]); 25] = [
     ("trailmeter_records_total", "counter", &["source", "outcome", "reason"]),
     ("trailmeter_events_total", "counter", &["outcome", "reason"]),
     ("trailmeter_calls_total", "counter", &["signature_version", "tls_version", "event_source"]),
@@ -27,6 +27,12 @@ const METRICS: [(&str, &str, &[&str]); 19] = [
         &["window", "account_id", "principal", "signature_version", "tls_version"],
     ),
     ("trailmeter_window_callers", "gauge", &["window", "signature_version", "tls_version"]),
+    ("trailmeter_new_callers_total", "counter", &["weakness"]),
+    ("trailmeter_caller_first_seen_timestamp_seconds", "gauge", CALLER),
+    ("trailmeter_caller_last_seen_timestamp_seconds", "gauge", CALLER),
+    ("trailmeter_caller_paged_timestamp_seconds", "gauge", CALLER),
+    ("trailmeter_alerts_total", "counter", &["sink", "outcome"]),
+    ("trailmeter_alerts_undelivered", "gauge", &["sink"]),
     ("trailmeter_series_dropped_total", "counter", &["metric"]),
     ("trailmeter_commits_total", "counter", &["outcome"]),
     ("trailmeter_limit_hits_total", "counter", &["limit"]),
@@ -40,13 +46,16 @@ const METRICS: [(&str, &str, &[&str]); 19] = [
     ("trailmeter_build_info", "gauge", &["version"]),
 ];
 
+const CALLER: &[&str] = &["weakness", "account_id", "principal"];
+
 /// A trailmeter over generated events, which has counted the backlog.
 fn run() -> (Trailmeter, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let (config, state) = (folder.path().join("trailmeter.yaml"), folder.path().join("state"));
     let text = format!(
         "sources: [{{generator: {{rate: 300, backlog: 10000, shards: 2}}}}]\n\
-         state: {{embedded: {{path: {state:?}, commit_interval: 200ms}}}}\n"
+         state: {{embedded: {{path: {state:?}, commit_interval: 200ms}}}}\n\
+         sinks: {{stdout: true}}\n"
     );
     std::fs::write(&config, text).unwrap();
     let run = Trailmeter::run(&["--config", config.to_str().unwrap()]);
@@ -148,6 +157,14 @@ fn prometheus_sees_what_is_counted() {
         prometheus.wait_until(&callers, |callers| callers > 0.0);
     }
     prometheus.wait_until("count(trailmeter_window_calls{window='24h'})", |rows| rows > 0.0);
+    // Who is shown was seen, and new ones come all the time.
+    prometheus.wait_until("count(trailmeter_caller_paged_timestamp_seconds > 0)", |callers| callers > 10.0);
+    let seen =
+        "trailmeter_caller_last_seen_timestamp_seconds - trailmeter_caller_first_seen_timestamp_seconds";
+    prometheus.wait_until(&format!("min({seen})"), |seconds| seconds >= 0.0);
+    prometheus.wait_until("sum(trailmeter_new_callers_total)", |callers| callers > 10.0);
+    let delivered = "sum(trailmeter_alerts_total{sink='stdout',outcome='delivered'})";
+    prometheus.wait_until(&format!("{delivered} - sum(trailmeter_new_callers_total)"), is_zero);
     let not_weak = "trailmeter_window_calls{signature_version!='SigV2',tls_version!~'TLSv1|TLSv1[.]1'}";
     assert_eq!(prometheus.query(not_weak), [0.0; 0]);
     assert!(run.stop().success());
@@ -218,4 +235,52 @@ fn promtool_has_nothing_to_say_of_the_metrics() {
     let output = promtool.wait_with_output().unwrap();
     let said = [output.stdout, output.stderr].concat();
     assert!(output.status.success() && said.is_empty(), "{}", String::from_utf8_lossy(&said));
+}
+
+fn promtool(arguments: &[&str]) -> String {
+    let output = Command::new("promtool").args(arguments).output();
+    let output = output.unwrap_or_else(|error| panic!("promtool: {error}: run `make tools`"));
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{said}");
+    said
+}
+
+#[test]
+fn the_alerts_about_trailmeter_itself_ring_when_they_should() {
+    let rules = common::repository("rules/prometheus");
+    let path = |name: &str| rules.join(name).display().to_string();
+    promtool(&["check", "rules", &path("trailmeter.yml")]);
+    promtool(&["test", "rules", &path("tests/trailmeter_test.yml")]);
+}
+
+/// A metric that is renamed on one side only, an alert without a test or a runbook: all fail here.
+#[test]
+fn rules_name_metrics_that_are_there_and_runbooks_that_are_served() {
+    let (run, _folder) = run();
+    let (_, metrics) = run.get("/metrics");
+    let names: BTreeSet<&str> =
+        metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    let text =
+        |name: &str| std::fs::read_to_string(common::repository("rules/prometheus").join(name)).unwrap();
+    let (rules, tests) = (text("trailmeter.yml"), text("tests/trailmeter_test.yml"));
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let used: BTreeSet<&str> = rules
+        .lines()
+        .filter(|line| !line.trim_start().starts_with(['#', 's', 'd']))
+        .flat_map(|line| line.split(|c| !is_name(c)))
+        .filter(|word| word.starts_with("trailmeter_"))
+        .collect();
+    assert!(used.len() >= 8, "{used:?}");
+    used.iter().for_each(|name| assert!(names.contains(name), "{name} is not in /metrics"));
+    let alerts: Vec<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    for alert in &alerts {
+        assert!(tests.contains(&format!("alertname: {alert}\n")), "{alert} has no test");
+    }
+    let links = rules.lines().filter_map(|line| line.split_once("/runbooks/"));
+    let links: Vec<&str> = links.map(|(_, name)| name.trim()).collect();
+    assert_eq!(links.len(), alerts.len());
+    for name in links {
+        let (status, text) = run.get(&format!("/runbooks/{name}"));
+        assert!(status == 200 && text.starts_with(&format!("# {name}\n")), "{name}: {status} {text}");
+    }
 }

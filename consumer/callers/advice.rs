@@ -30,7 +30,7 @@ pub fn advice(weakness: Weakness, known: Known<'_>) -> String {
     }
 }
 
-/// What to do, for several clients: each piece of advice once, in the order of the clients.
+/// What to do, for several clients: each piece of advice once, in the order of the clients; that on links comes last.
 pub fn for_all<'a>(
     weakness: Weakness,
     principal: &str,
@@ -38,23 +38,23 @@ pub fn for_all<'a>(
     clients: impl Iterator<Item = &'a str>,
 ) -> String {
     let mut all: Vec<String> = Vec::new();
-    let mut add = |client: &str, is_presigned: bool| {
-        let piece = advice(weakness, Known { principal, client, is_presigned });
+    let mut add = |client: &str| {
+        let piece = advice(weakness, Known { principal, client, is_presigned: false });
         if !all.contains(&piece) {
             all.push(piece);
         }
     };
-    if presigned != Presigned::None {
-        add("", true);
-    }
     if presigned != Presigned::All {
         let mut clients = clients.peekable();
         if clients.peek().is_none() {
-            add("", false);
+            add("");
         }
-        clients.for_each(|client| add(client, false));
+        clients.for_each(&mut add);
     }
-    all.truncate(MOST_PIECES);
+    let links = (presigned != Presigned::None)
+        .then(|| advice(weakness, Known { principal, client: "", is_presigned: true }));
+    all.truncate(MOST_PIECES - 1);
+    all.extend(links.filter(|links| !all.contains(links)));
     all.join(" ")
 }
 
@@ -317,7 +317,7 @@ mod tests {
         let all = for_all(Weakness::SigV2, "p", Presigned::Some, clients.into_iter());
         assert_eq!(all.matches("Upgrade Boto3 1.4.5").count(), 1);
         assert_eq!(all.matches("find the program").count(), 1);
-        assert!(all.starts_with("The link was signed"), "{all}");
+        assert!(all.starts_with("Upgrade Boto3") && all.contains("The link was signed"), "{all}");
         let only_links = for_all(Weakness::SigV2, "p", Presigned::All, clients.into_iter());
         assert!(!only_links.contains("Boto3 1.4.5"), "{only_links}");
     }

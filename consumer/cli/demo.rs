@@ -5,6 +5,7 @@ use clap::Args;
 use super::{Failure, block_on, log, serve};
 use crate::config::Config;
 use crate::config::raw::{RawAccount, RawConfig, RawFormat, RawGenerator, RawLevel, RawSource};
+use crate::config::units::Span;
 use crate::generate::LiveOrganisation;
 
 #[derive(Args)]
@@ -38,6 +39,8 @@ pub fn run(arguments: DemoArguments) -> Result<(), Failure> {
     raw.organization.accounts =
         accounts.into_iter().map(|account| RawAccount::Text(format!("{account:012}"))).collect();
     raw.state.embedded.path = folder.path().join("state").display().to_string();
+    // Who called in the day before is known; a newcomer stands out.
+    raw.callers.learn_for = Span(1000);
     raw.web.enable_reload = true;
     raw.log.level = arguments.log_level;
     let listen = match arguments.listen {
@@ -54,7 +57,8 @@ pub fn run(arguments: DemoArguments) -> Result<(), Failure> {
         println!("http://{address}/");
         println!("  page          http://{address}/");
         println!("  metrics       http://{address}/metrics");
-        println!("  weak and all  http://{address}/api/v1/windows?window=1h");
+        println!("  weak callers  http://{address}/api/v1/callers");
+        println!("  all callers   http://{address}/api/v1/windows?window=1h");
         println!(
             "A generated organisation at {} calls a second, with the last day behind it.",
             arguments.rate

@@ -18,7 +18,7 @@ use crate::decode::Decoder;
 use crate::duplicates::Duplicates;
 use crate::metrics::{Metrics, Observations};
 use crate::source::{Announcement, Position, ShardId, ShardPlan, Source, StoredShard};
-use crate::state::embedded::Change;
+use crate::state::embedded::{Change, has_room};
 use crate::state::{
     EmbeddedState, IDS_PER_PART, ShardHeader, ShardState, StoredBytes, encode_snapshot, inherit,
 };
@@ -108,6 +108,7 @@ impl Pipeline {
     pub async fn run(self: Arc<Self>, sources: Vec<Arc<dyn Source>>) -> Result<()> {
         let listings = sources.iter().map(|source| listing_of(source.as_ref()));
         self.readiness.waiting_for.lock().extend(listings);
+        self.forget_silent_callers().await?;
         let supervisors = self.restore(&sources)?;
         self.readiness.arrived(THE_STATE);
         let mut running = JoinSet::new();
@@ -120,6 +121,25 @@ impl Pipeline {
                 while running.join_next().await.is_some() {}
                 return Err(error);
             }
+        }
+        Ok(())
+    }
+
+    /// Where the memory of weak callers is full, those that were silent for too long make room.
+    async fn forget_silent_callers(&self) -> Result<()> {
+        let policy = self.settings.borrow().weak_callers.clone();
+        let (_, counts) = self.state.caller_rows(std::iter::empty())?;
+        if has_room(&counts, false, policy.room) && has_room(&counts, true, policy.room) {
+            return Ok(());
+        }
+        let newest_s = self.state.shards()?.into_iter().filter_map(|(_, header)| header.newest_s).max();
+        if let Some(newest_s) = newest_s {
+            let before_s = newest_s.saturating_sub(policy.forget_after_s);
+            let forgotten = self.state.write(Change::Forget(before_s)).await?;
+            tracing::info!(
+                forgotten,
+                "the memory of weak callers was full: those silent for long are forgotten"
+            );
         }
         Ok(())
     }

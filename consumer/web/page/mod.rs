@@ -32,20 +32,20 @@ pub async fn page(State(shared): State<Arc<Shared>>, uri: Uri) -> Result<Respons
     let parameters = Parameters::read(&uri, &["window"])?;
     let is_asked_for = uri.query().is_some_and(|query| !query.is_empty());
     let window = if is_asked_for { parameters.window()? } else { WindowSize::Hour };
-    let html = shared.kept(shared.page(window), move |web, now_ms| Ok(render(web, window, now_ms))).await?;
+    let html = shared.kept(shared.page(window), move |web, now_ms| render(web, window, now_ms)).await?;
     Ok(Html(html.to_string()).into_response())
 }
 
-fn render(web: &Web, window: WindowSize, now_ms: u64) -> String {
+fn render(web: &Web, window: WindowSize, now_ms: u64) -> Result<String, ApiError> {
     let at_s = web.views.now_s(now_ms);
     let totals = web.views.totals();
     let main = [
-        sections::window(web, window, at_s),
+        sections::window(web, window, at_s)?,
         sections::coverage(&totals),
         sections::totals(&totals),
         sections::shards(web),
     ];
-    format!(
+    Ok(format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>trailmeter · {label}</title>\n\
@@ -59,7 +59,7 @@ fn render(web: &Web, window: WindowSize, now_ms: u64) -> String {
         switch = switch(window),
         state = state(web, at_s),
         main = main.join("\n"),
-    )
+    ))
 }
 
 /// Links to the three windows.

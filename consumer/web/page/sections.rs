@@ -1,10 +1,17 @@
 //! What stands on the page.
 
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+
 use super::super::Web;
+use super::super::error::ApiError;
 use super::super::shards::{self, ShardRow};
 use super::super::summary::Summary;
+use super::escape;
 use super::tables::{Cell, numbers, section, table, text};
 use super::text::{duration, instant, number, share};
+use crate::callers::{CallerState, OwnedKey, Row};
+use crate::event::judge::Weakness;
 use crate::event::time;
 use crate::pipeline::{WindowError, WindowRows};
 use crate::totals::{Coverage, Dropped, EventRejection, NotCall, RecordRejection, Totals, UnknownReason};
@@ -13,22 +20,26 @@ use crate::window::WindowSize;
 /// Rows of one table: more is the API's.
 const ROWS: usize = 500;
 
-/// Figures, weak calls and all calls of a window.
-pub fn window(web: &Web, window: WindowSize, at_s: i64) -> String {
+/// Figures, weak calls and all calls of a window, with the weak callers between them.
+pub fn window(web: &Web, window: WindowSize, at_s: i64) -> Result<String, ApiError> {
+    let callers = callers(web)?;
     let rows = match web.views.window(window, at_s, None, ROWS) {
         Ok(rows) => rows,
-        Err(WindowError::TooEarly { earliest_at_s }) => return no_window(earliest_at_s),
+        Err(WindowError::TooEarly { earliest_at_s }) => {
+            return Ok([no_window(earliest_at_s), callers].join("\n"));
+        }
     };
     let summary = Summary::of(&web.views, window, at_s);
     let (weak_rows, weak_left) = web.views.weak_rows(window, at_s, ROWS);
     let weak = WindowRows { rows: weak_rows, has_more: weak_left > 0 };
     let left = summary.rows.saturating_sub(rows.rows.len());
-    [
+    let sections = [
         figures(&summary, window),
         section("weak", "Weak calls", &weak_note(&weak, weak_left), &window_table("weak", &weak)),
+        callers,
         section("all", "All calls", &all_note(&rows, window, left), &window_table("all", &rows)),
-    ]
-    .join("\n")
+    ];
+    Ok(sections.join("\n"))
 }
 
 fn no_window(earliest_at_s: i64) -> String {
@@ -106,6 +117,104 @@ fn version(version: &'static str) -> Cell {
         "SigV2" | "TLSv1" | "TLSv1.1" => Cell::Weak(version),
         _ => Cell::Version(version),
     }
+}
+
+/// The weak callers that appeared last, and where alerts about them wait.
+fn callers(web: &Web) -> Result<String, ApiError> {
+    let mut newest: BinaryHeap<Reverse<NewestCaller>> = BinaryHeap::new();
+    let mut callers = 0;
+    let visited = web.state.visit_callers(|key, row| {
+        callers += 1;
+        let is_newer = newest.peek().is_none_or(|oldest| row.first_s >= oldest.0.first_s);
+        if newest.len() < ROWS || is_newer {
+            newest.push(Reverse(NewestCaller { first_s: row.first_s, key: key.to_owned(), row }));
+            if newest.len() > ROWS {
+                newest.pop();
+            }
+        }
+    });
+    visited.map_err(|error| ApiError::of_state(&error))?;
+    let left = callers - newest.len();
+    let more = match (callers, left) {
+        (0, _) => "None so far. Callers are listed once they called with SigV2, old TLS or a long-lived key."
+            .to_owned(),
+        (_, 0) => "Those that appeared last come first.".to_owned(),
+        _ => format!("The newest {ROWS} of {}.", number(callers as u64)),
+    };
+    let json = "Clients, addresses, keys and what to do are in the <a id=\"callers-json\" href=\"/api/v1/callers\">JSON</a>.";
+    let note = format!("{more} {json}{}", waiting(web));
+    let columns = [
+        text("Principal"),
+        text("Account"),
+        text("Weakness"),
+        text("First seen"),
+        text("Last seen"),
+        numbers("Calls"),
+        text("State"),
+    ];
+    // Of what is reversed the least comes first: that which appeared last.
+    let rows: Vec<Vec<Cell>> =
+        newest.into_sorted_vec().into_iter().map(|Reverse(caller)| caller.cells()).collect();
+    let table = if rows.is_empty() { String::new() } else { table("callers", &columns, &rows) };
+    Ok(section("callers", "Weak callers", &note, &table))
+}
+
+/// A weak caller, by when it appeared.
+#[derive(PartialEq, Eq)]
+struct NewestCaller {
+    first_s: i64,
+    key: OwnedKey,
+    row: Row,
+}
+
+impl Ord for NewestCaller {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.first_s, &other.key).cmp(&(other.first_s, &self.key))
+    }
+}
+
+impl PartialOrd for NewestCaller {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl NewestCaller {
+    fn cells(self) -> Vec<Cell> {
+        let Self { first_s, key, row } = self;
+        vec![
+            Cell::Text(key.principal.into()),
+            Cell::Text(key.account_id.into()),
+            Cell::Weak(in_words(key.weakness)),
+            Cell::Html(instant(&time::format(first_s))),
+            Cell::Html(instant(&time::format(row.last_s))),
+            Cell::Number(row.calls),
+            Cell::Html(row.state.unwrap_or(CallerState::Paged).label().to_owned()),
+        ]
+    }
+}
+
+fn in_words(weakness: Weakness) -> &'static str {
+    match weakness {
+        Weakness::SigV2 => "SigV2",
+        Weakness::Tls10 => "TLS 1.0",
+        Weakness::Tls11 => "TLS 1.1",
+        Weakness::LongTermKey => "long-lived key",
+    }
+}
+
+/// Sinks that do not take alerts.
+fn waiting(web: &Web) -> String {
+    let troubled = web.sinks.iter().map(|sink| sink.shown()).filter(|shown| shown.error.is_some());
+    let lines = troubled.map(|shown| {
+        format!(
+            "</p>\n<p class=\"bad\">{} alerts wait for {}: {}",
+            number(shown.undelivered),
+            escape(&shown.sink),
+            escape(shown.error.as_deref().unwrap_or_default())
+        )
+    });
+    lines.collect()
 }
 
 /// How many calls can be judged, and why the rest can't.
