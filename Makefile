@@ -42,9 +42,10 @@ lint: ## Formatting, clippy, docs; warnings are errors
 soak: tools ## 200,000 events through a stream that is split and merged, with 20 kills
 	TRAILMETER_SOAK_EVENTS=200000 cargo test --release $(FEATURES) --test kinesis soak -- --nocapture
 
-bench: ## Speed of the pipeline by stage, memory of many callers
+bench: tools ## Speed of the pipeline by stage, memory of many callers, time from a call to a page
 	cargo bench --bench pipeline
 	cargo bench --bench memory
+	cargo bench --bench paging
 
 fuzz: ## Each fuzz target for FUZZ_SECONDS (needs cargo-fuzz and a nightly toolchain)
 	for target in $$(cargo +nightly fuzz list --fuzz-dir tests/fuzz); do \

@@ -10,22 +10,28 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use trailmeter::callers::CallerPolicy;
+use trailmeter::alert;
+use trailmeter::callers::verdict::verdict;
+use trailmeter::callers::{Call, CallerPolicy, Delta};
 use trailmeter::decode::json::{Found, JsonReader};
 use trailmeter::decode::{Decoder, EventRejection, Limits, RecordOutcome, Sink};
 use trailmeter::duplicates::{DuplicateLimits, Duplicates};
-use trailmeter::event::judge::{self, Policy};
+use trailmeter::event::judge::{self, Policy, Verdict};
 use trailmeter::event::{Event, principal};
 use trailmeter::generate::{Envelope, Generator, Options};
 use trailmeter::metrics::Metrics;
 use trailmeter::pipeline::{Counter, Settings};
-use trailmeter::source::Payload;
+use trailmeter::source::{Payload, Position, ShardId};
+use trailmeter::state::embedded::Change;
+use trailmeter::state::{Commit, EmbeddedState, ShardHeader, WeakCommit};
 use trailmeter::window::{CallerLimits, HOUR_S, MINUTE_S, PieceReader, Windows, bucket};
 
 const EVENTS: u64 = 100_000;
 const ROUNDS: usize = 9;
 /// A shard's task merges what it counted about once a second.
 const COMMIT_EVERY: usize = 50_000;
+/// Records of a batch: an answer of GetRecords holds up to 10 MiB.
+const BATCH: usize = 5_000;
 
 /// A part of the pipeline, over all records.
 type Stage = fn(&[Payload]) -> u64;
@@ -34,11 +40,12 @@ fn main() {
     let records = records();
     let bytes: usize = records.iter().map(record_bytes).sum();
     println!("{} records, {} bytes each on average", records.len(), bytes / records.len());
-    let stages: [(&str, Stage); 5] = [
+    let stages: [(&str, Stage); 6] = [
         ("copy and parse (simd-json tape)", parse),
         ("  + envelope and fields (decode)", decode),
         ("  + judgement, principal, versions (event)", classify),
         ("  + duplicates", deduplicate),
+        ("  + weak callers: counts, claims, rows on disk", remember),
         ("  + windows, totals, merge (the whole pipeline)", count),
     ];
     let mut nanoseconds = vec![Vec::new(); stages.len()];
@@ -116,10 +123,61 @@ fn decode(records: &[Payload]) -> u64 {
     known
 }
 
-/// A sink that goes up to the classification, or on to the duplicates.
+/// The memory of weak callers, with a state on this machine's disk.
+struct Memory {
+    state: EmbeddedState,
+    runtime: tokio::runtime::Runtime,
+    shard: ShardId,
+    _folder: tempfile::TempDir,
+}
+
+impl Memory {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self {
+            state: EmbeddedState::open(&folder.path().join("state"), NOW_MS).unwrap(),
+            runtime: tokio::runtime::Builder::new_current_thread().build().unwrap(),
+            shard: ShardId::new("bench", "0"),
+            _folder: folder,
+        }
+    }
+
+    /// What a shard's task does behind each batch.
+    fn decide(&self, weak: &mut Delta) {
+        let asked: Vec<_> = weak.undecided().map(|(at, key, time_s)| (at, key.clone(), time_s)).collect();
+        weak.clear_undecided();
+        let claimed: Vec<_> =
+            asked.into_iter().filter(|(_, key, _)| self.state.claim(&self.shard, key.borrow())).collect();
+        let (rows, _) = self.state.caller_rows(claimed.iter().map(|(_, key, _)| key.borrow())).unwrap();
+        for ((at, key, time_s), row) in claimed.iter().zip(rows) {
+            let verdict = verdict(row.as_ref(), key.borrow(), *time_s, &CallerPolicy::default(), false);
+            let sighting = weak.decide(*at, verdict, row.map(|row| row.last_s), NOW_MS);
+            black_box(alert::new_caller(key.borrow(), &sighting, NOW_MS, "http://127.0.0.1:9464"));
+        }
+    }
+
+    /// What a commit adds for weak callers.
+    fn commit(&self, weak: &mut Delta) {
+        let CallerPolicy { values, room, .. } = CallerPolicy::default();
+        let weak = WeakCommit { callers: weak.take(), alerts: Vec::new(), values, room };
+        let commit = Commit {
+            shard: self.shard.clone(),
+            header: ShardHeader::begin(Position::TrimHorizon),
+            piece: Bytes::new(),
+            files: Vec::new(),
+            weak: Arc::new(weak),
+        };
+        self.runtime.block_on(self.state.write(Change::Commit(Box::new(commit)))).unwrap();
+        self.state.release_all(&self.shard);
+    }
+}
+
+/// A sink that goes up to the classification, or on to the duplicates, or on to the weak callers.
 struct Upto {
     policy: Policy,
     duplicates: Option<Duplicates>,
+    weak: Option<Delta>,
+    callers: CallerPolicy,
     scratch: String,
     sum: u64,
 }
@@ -130,8 +188,13 @@ impl Sink for Upto {
         let is_known =
             |id: &str| duplicates.as_mut().is_some_and(|ids| ids.is_duplicate(id, 1_800_000_000, DUPLICATES));
         let verdict = judge::judge(event, &self.policy, 1_800_000_000, is_known);
-        black_box(verdict);
-        self.sum += principal::principal(event, &mut self.scratch).len() as u64;
+        let principal = principal::principal(event, &mut self.scratch);
+        if let (Some(weak), Verdict::Call { time_s }) = (&mut self.weak, verdict) {
+            let is_outside = judge::is_outside(event, &self.policy);
+            let call = Call { event, time_s, account_id: event.account_id(), principal, is_outside };
+            weak.count(&call, &self.callers);
+        }
+        self.sum += principal.len() as u64;
         self.sum += u64::from(event.signature.code()) + u64::from(event.tls.code());
         black_box((judge::signature_unknown_because(event), judge::tls_unknown_because(event)));
         black_box((judge::is_outside(event, &self.policy), judge::is_likely_sigv2(event)));
@@ -142,10 +205,30 @@ impl Sink for Upto {
     fn record(&mut self, _: RecordOutcome, _: &[u8]) {}
 }
 
+impl Upto {
+    fn new(duplicates: Option<Duplicates>, weak: Option<Delta>) -> Self {
+        let (policy, callers) = (policy(), CallerPolicy::default());
+        Self { policy, duplicates, weak, callers, scratch: String::new(), sum: 0 }
+    }
+}
+
 fn upto(records: &[Payload], duplicates: Option<Duplicates>) -> u64 {
-    let mut decoder = Decoder::new(LIMITS);
-    let mut sink = Upto { policy: policy(), duplicates, scratch: String::new(), sum: 0 };
+    let (mut decoder, mut sink) = (Decoder::new(LIMITS), Upto::new(duplicates, None));
     records.iter().for_each(|record| decoder.decode(record, &mut sink));
+    sink.sum
+}
+
+fn remember(records: &[Payload]) -> u64 {
+    let memory = Memory::new();
+    let mut decoder = Decoder::new(LIMITS);
+    let mut sink = Upto::new(Some(Duplicates::default()), Some(Delta::default()));
+    for records in records.chunks(COMMIT_EVERY) {
+        for batch in records.chunks(BATCH) {
+            batch.iter().for_each(|record| decoder.decode(record, &mut sink));
+            sink.weak.iter_mut().for_each(|weak| memory.decide(weak));
+        }
+        sink.weak.iter_mut().for_each(|weak| memory.commit(weak));
+    }
     sink.sum
 }
 
@@ -175,12 +258,16 @@ fn count(records: &[Payload]) -> u64 {
     let metrics = Arc::new(Metrics::new().unwrap());
     let mut counter =
         Counter::new(Arc::new(settings), Arc::clone(&metrics), None, Duplicates::default(), None);
-    let (mut decoder, mut windows) = (Decoder::new(LIMITS), Windows::default());
+    let (mut decoder, mut windows, memory) = (Decoder::new(LIMITS), Windows::default(), Memory::new());
     for records in records.chunks(COMMIT_EVERY) {
-        for record in records {
-            counter.begin_record(NOW_MS, NOW_MS);
-            decoder.decode(record, &mut counter);
+        for batch in records.chunks(BATCH) {
+            for record in batch {
+                counter.begin_record(NOW_MS, NOW_MS);
+                decoder.decode(record, &mut counter);
+            }
+            memory.decide(&mut counter.pending.weak);
         }
+        memory.commit(&mut counter.pending.weak);
         let newest_s = counter.newest_s.unwrap_or_default();
         windows.advance(bucket(newest_s, MINUTE_S), bucket(newest_s, HOUR_S));
         PieceReader::default().merge(&counter.pending.delta.piece(), &mut windows, CALLERS);

@@ -54,6 +54,11 @@ impl Kinesis {
         &self.endpoint
     }
 
+    /// Another way to a stream that is there.
+    pub fn connect(&self, name: &str) -> Stream {
+        Stream::connect(&self.endpoint, name)
+    }
+
     /// Makes a stream of so many shards.
     pub fn create(&self, name: &str, shards: i32) -> Stream {
         let stream = Stream::connect(&self.endpoint, name);
