@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use proptest::prelude::*;
+use redb::{ReadableDatabase, TableHandle};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use trailmeter::config::Config;
@@ -16,7 +17,7 @@ use trailmeter::source::{
     Advance, Announcement, Batch, Batches, Coordination, Parent, Payload, Position, Record, ShardId,
     ShardPlan, ShardStatus, Source, StoredShard,
 };
-use trailmeter::state::EmbeddedState;
+use trailmeter::state::{EmbeddedState, STATE_VERSION};
 use trailmeter::window::WindowSize;
 
 /// Shards with their parents, in the order of their starting hash keys among siblings:
@@ -252,13 +253,41 @@ fn a_newer_state_and_one_in_use_are_refused_with_the_way_out() {
     let held = EmbeddedState::open(&path, 0).unwrap();
     assert!(open().contains("in use by another trailmeter"));
     drop(held);
-    let database = redb::Database::open(&path).unwrap();
-    let write = database.begin_write().unwrap();
-    let meta = redb::TableDefinition::<&str, u64>::new("meta");
-    write.open_table(meta).unwrap().insert("state_version", 99).unwrap();
-    write.commit().unwrap();
-    drop(database);
-    assert!(open().contains("state version 99, this program knows 1"));
+    set_version(&path, 99);
+    assert!(open().contains(&format!("state version 99, this program knows {STATE_VERSION}")));
     std::fs::write(&path, "no database").unwrap();
     assert!(open().contains(path.to_str().unwrap()));
+}
+
+const META: redb::TableDefinition<'_, &str, u64> = redb::TableDefinition::new("meta");
+
+fn set_version(path: &Path, version: u64) {
+    let database = redb::Database::open(path).unwrap();
+    let write = database.begin_write().unwrap();
+    write.open_table(META).unwrap().insert("state_version", version).unwrap();
+    write.commit().unwrap();
+}
+
+/// Version 1 had neither weak callers nor alerts.
+#[test]
+fn an_older_state_is_read_and_becomes_one_of_this_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    drop(EmbeddedState::open(&path, 7).unwrap());
+    let database = redb::Database::open(&path).unwrap();
+    let write = database.begin_write().unwrap();
+    for table in ["callers", "caller_details", "alerts", "alert_cursors"] {
+        let table = write.list_tables().unwrap().find(|found| found.name() == table).unwrap();
+        assert!(write.delete_table(table).unwrap());
+    }
+    write.commit().unwrap();
+    drop(database);
+    set_version(&path, 1);
+    let state = EmbeddedState::open(&path, 8).unwrap();
+    assert_eq!(state.created_ms(), 7);
+    assert_eq!(state.list_callers(None, None, 10).unwrap(), (Vec::new(), false));
+    drop(state);
+    let database = redb::Database::open(&path).unwrap();
+    let meta = database.begin_read().unwrap().open_table(META).unwrap();
+    assert_eq!(meta.get("state_version").unwrap().unwrap().value(), STATE_VERSION);
 }
