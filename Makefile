@@ -6,10 +6,11 @@ SHELL := /bin/bash
 FEATURES := --features failpoints
 SERVERS := tests/servers
 FUZZ_SECONDS ?= 60
+FUZZ_LOG := tests/fuzz/artifacts/log
 # As root apt works as it is; anyone else is told what to install.
 APT_PACKAGES := prometheus prometheus-alertmanager
 
-.PHONY: help tools test lint soak bench fuzz
+.PHONY: help tools test lint soak bench fuzz fuzz-build
 
 help: ## What can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -47,7 +48,14 @@ bench: tools ## Speed of the pipeline by stage, memory of many callers, time fro
 	cargo bench --bench memory
 	cargo bench --bench paging
 
-fuzz: ## Each fuzz target for FUZZ_SECONDS (needs cargo-fuzz and a nightly toolchain)
-	for target in $$(cargo +nightly fuzz list --fuzz-dir tests/fuzz); do \
-		cargo +nightly fuzz run --fuzz-dir tests/fuzz $$target -- -max_total_time=$(FUZZ_SECONDS); \
+fuzz-build:
+	@cargo +nightly fuzz --version >/dev/null 2>&1 || cargo install --locked cargo-fuzz
+	cargo +nightly fuzz build --fuzz-dir tests/fuzz
+
+fuzz: fuzz-build ## Each fuzz target for FUZZ_SECONDS (needs a nightly toolchain; installs cargo-fuzz)
+	@mkdir -p $(dir $(FUZZ_LOG))
+	@for target in $$(cargo +nightly fuzz list --fuzz-dir tests/fuzz); do \
+		cargo +nightly fuzz run --fuzz-dir tests/fuzz $$target -- -max_total_time=$(FUZZ_SECONDS) 2>$(FUZZ_LOG) \
+			|| { tail -40 $(FUZZ_LOG); exit 1; }; \
+		echo "$$target: $$(tail -1 $(FUZZ_LOG))"; \
 	done
