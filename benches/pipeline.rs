@@ -10,8 +10,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use trailmeter::alert;
-use trailmeter::callers::verdict::verdict;
 use trailmeter::callers::{Call, CallerPolicy, Delta};
 use trailmeter::decode::json::{Found, JsonReader};
 use trailmeter::decode::{Decoder, EventRejection, Limits, RecordOutcome, Sink};
@@ -23,7 +21,7 @@ use trailmeter::metrics::Metrics;
 use trailmeter::pipeline::{Counter, Settings};
 use trailmeter::source::{Payload, Position, ShardId};
 use trailmeter::state::embedded::Change;
-use trailmeter::state::{Commit, EmbeddedState, ShardHeader, WeakCommit};
+use trailmeter::state::{Commit, EmbeddedState, Judge, ShardHeader, WeakCommit};
 use trailmeter::window::{CallerLimits, HOUR_S, MINUTE_S, PieceReader, Windows, bucket};
 
 const EVENTS: u64 = 100_000;
@@ -128,6 +126,7 @@ struct Memory {
     state: EmbeddedState,
     runtime: tokio::runtime::Runtime,
     shard: ShardId,
+    policy: Arc<CallerPolicy>,
     _folder: tempfile::TempDir,
 }
 
@@ -138,37 +137,34 @@ impl Memory {
             state: EmbeddedState::open(&folder.path().join("state"), NOW_MS).unwrap(),
             runtime: tokio::runtime::Builder::new_current_thread().build().unwrap(),
             shard: ShardId::new("bench", "0"),
+            policy: Arc::default(),
             _folder: folder,
         }
     }
 
     /// What a shard's task does behind each batch.
-    fn decide(&self, weak: &mut Delta) {
-        let asked: Vec<_> = weak.undecided().map(|(at, key, time_s)| (at, key.clone(), time_s)).collect();
-        weak.clear_undecided();
-        let claimed: Vec<_> =
-            asked.into_iter().filter(|(_, key, _)| self.state.claim(&self.shard, key.borrow())).collect();
-        let (rows, _) = self.state.caller_rows(claimed.iter().map(|(_, key, _)| key.borrow())).unwrap();
-        for ((at, key, time_s), row) in claimed.iter().zip(rows) {
-            let verdict = verdict(row.as_ref(), key.borrow(), *time_s, &CallerPolicy::default(), false);
-            let sighting = weak.decide(*at, verdict, row.map(|row| row.last_s), NOW_MS);
-            black_box(alert::new_caller(key.borrow(), &sighting, NOW_MS, "http://127.0.0.1:9464"));
+    fn look_ahead(&self, weak: &mut Delta) {
+        let news = weak.take_news();
+        let (rows, _) = self.state.caller_rows(news.iter().map(|(key, _)| key.borrow())).unwrap();
+        for ((key, time_s), row) in news.iter().zip(rows) {
+            black_box(self.policy.judge(row.map(|row| row.known()), key.borrow(), *time_s, false));
         }
     }
 
     /// What a commit adds for weak callers.
     fn commit(&self, weak: &mut Delta) {
-        let CallerPolicy { values, room, .. } = CallerPolicy::default();
-        let weak = WeakCommit { callers: weak.take(), alerts: Vec::new(), values, room };
+        let alert_link = Some("http://127.0.0.1:9464".into());
+        let judge =
+            Judge { policy: Arc::clone(&self.policy), is_learning: false, now_ms: NOW_MS, alert_link };
         let commit = Commit {
             shard: self.shard.clone(),
             header: ShardHeader::begin(Position::TrimHorizon),
             piece: Bytes::new(),
             files: Vec::new(),
-            weak: Arc::new(weak),
+            weak: Arc::new(WeakCommit { callers: weak.take(), judge }),
         };
-        self.runtime.block_on(self.state.write(Change::Commit(Box::new(commit)))).unwrap();
-        self.state.release_all(&self.shard);
+        let written = self.runtime.block_on(self.state.write(Change::Commit(Box::new(commit)))).unwrap();
+        weak.remember(&written.remembered.decided);
     }
 }
 
@@ -225,7 +221,7 @@ fn remember(records: &[Payload]) -> u64 {
     for records in records.chunks(COMMIT_EVERY) {
         for batch in records.chunks(BATCH) {
             batch.iter().for_each(|record| decoder.decode(record, &mut sink));
-            sink.weak.iter_mut().for_each(|weak| memory.decide(weak));
+            sink.weak.iter_mut().for_each(|weak| memory.look_ahead(weak));
         }
         sink.weak.iter_mut().for_each(|weak| memory.commit(weak));
     }
@@ -250,7 +246,7 @@ fn count(records: &[Payload]) -> u64 {
         decode: LIMITS,
         duplicates: DUPLICATES,
         callers: CALLERS,
-        weak_callers: CallerPolicy::default(),
+        weak_callers: Arc::default(),
         series: 1000,
         commit_interval_ms: 1000,
         commit_bytes: 16 << 20,
@@ -265,7 +261,7 @@ fn count(records: &[Payload]) -> u64 {
                 counter.begin_record(NOW_MS, NOW_MS);
                 decoder.decode(record, &mut counter);
             }
-            memory.decide(&mut counter.pending.weak);
+            memory.look_ahead(&mut counter.pending.weak);
         }
         memory.commit(&mut counter.pending.weak);
         let newest_s = counter.newest_s.unwrap_or_default();

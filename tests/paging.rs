@@ -39,8 +39,8 @@ fn known(run: &Trailmeter) -> BTreeMap<String, Value> {
 /// Calls of one caller: how many, the least and the greatest time.
 type Expected = BTreeMap<String, (u64, String, String)>;
 
-/// 300 new callers by and by, three calls each on different shards, between strangers and accepted ones; kills after a
-/// claim, after a commit and after a delivery; and an Alertmanager that is stopped twice.
+/// 300 new callers by and by, three calls each on different shards, between strangers and accepted ones; kills when a
+/// page is decided, after a commit and after a delivery; and an Alertmanager that is stopped twice.
 #[test]
 fn each_of_300_new_callers_is_one_alert() {
     common::need_failpoints();
@@ -92,7 +92,7 @@ fn each_of_300_new_callers_is_one_alert() {
             6 | 11 => alertmanager = Some(Alertmanager::start_at(&folder, port, None)),
             _ => {}
         }
-        let failpoint = ["claim_after", "commit_after", "deliver_after"][round % 3];
+        let failpoint = ["page_before", "commit_after", "deliver_after"][round % 3];
         let setting = format!("{failpoint}={}*off->return", round / 3 % 2);
         let environment = [&CREDENTIALS[..], &[("FAILPOINTS", &setting)]].concat();
         let mut run = Trailmeter::start(&["--config", &config], &environment);

@@ -131,7 +131,14 @@ fn sigv2(user_agent: &str) -> String {
     // The longest name that fits: boto3 is not boto.
     let fits = SIGV2_CLIENTS.iter().filter(|(prefix, ..)| name.starts_with(prefix));
     let Some((_, first, setting)) = fits.max_by_key(|(prefix, ..)| prefix.len()) else {
-        return UNKNOWN_SIGNER.to_owned();
+        return match client::signs_with_sigv4_by_default(user_agent) {
+            Some(true) => format!(
+                "{} has always signed with SigV4: other code signs in its name, or the program asks for SigV2 itself. \
+                 Find it by its access key id and source IP.",
+                shown(client)
+            ),
+            _ => UNKNOWN_SIGNER.to_owned(),
+        };
     };
     if client::signs_with_sigv4_by_default(user_agent) == Some(false) {
         return format!(
@@ -149,8 +156,8 @@ const UNKNOWN_SIGNER: &str = "The client does not tell which SDK signs: find the
      source IP. If it signs by itself or uses a library for S3-compatible stores, set that to SigV4 (AWS4-HMAC-SHA256) \
      and name the bucket's region.";
 
-/// What in a user agent tells of a runtime or system without TLS 1.2, and the way out. The first that is found counts.
-const OLD_TLS: [(&str, &str); 12] = [
+/// A runtime or system without TLS 1.2, told by how a product of a user agent begins; and the way out.
+const OLD_TLS: [(&str, &str); 13] = [
     (
         "java/1.6",
         "Java 6 has no TLS 1.2: upgrade to Java 8 or newer (Oracle's paid 6u121 is the least that has it).",
@@ -158,59 +165,88 @@ const OLD_TLS: [(&str, &str); 12] = [
     (
         "java/1.7",
         "Java 7 leaves TLS 1.2 off: upgrade to Java 8 or newer; until then start it with \
-      -Djdk.tls.client.protocols=TLSv1.2 (from 7u95 on; older ones take -Dhttps.protocols=TLSv1.2).",
+         -Djdk.tls.client.protocols=TLSv1.2 (from 7u95 on; older ones take -Dhttps.protocols=TLSv1.2).",
     ),
-    (
-        ".net_runtime/2",
-        "The .NET Framework before 4.6.2 does not ask for TLS 1.2: upgrade to 4.7.2 or newer, and set \
-      SchUseStrongCrypto and SystemDefaultTlsVersions in the registry.",
-    ),
-    (
-        ".net_runtime/3",
-        "The .NET Framework before 4.6.2 does not ask for TLS 1.2: upgrade to 4.7.2 or newer, and set \
-      SchUseStrongCrypto and SystemDefaultTlsVersions in the registry.",
-    ),
+    (".net_runtime/2", OLD_NET),
+    (".net_runtime/3", OLD_NET),
     (
         ".net_runtime/4",
         "This .NET Framework does not ask for TLS 1.2 by itself: build for 4.7.2 or newer, and set \
-      SchUseStrongCrypto and SystemDefaultTlsVersions in the registry.",
+         SchUseStrongCrypto and SystemDefaultTlsVersions in the registry.",
     ),
     (
         "windowspowershell",
         "Windows PowerShell takes the .NET Framework's TLS: set SchUseStrongCrypto in the registry, or use \
-      PowerShell 7.",
+         PowerShell 7.",
     ),
-    (
-        "windows/7",
-        "Windows 7 and Server 2008 R2 leave TLS 1.2 off: install KB3140245 and turn it on in SChannel, or upgrade.",
-    ),
-    (
-        "windows/2008",
-        "Windows 7 and Server 2008 R2 leave TLS 1.2 off: install KB3140245 and turn it on in SChannel, or upgrade.",
-    ),
+    ("windows/7", OLD_WINDOWS),
+    ("windows/2008", OLD_WINDOWS),
     (
         "windows/2003",
         "Windows Server 2003 and XP have no TLS 1.2: replace the system, or send its calls through a proxy that has it.",
     ),
     (
         "python/2",
-        "Python 2 takes TLS from its OpenSSL: TLS 1.2 needs Python 2.7.9 with OpenSSL 1.0.1 (RHEL 6.5, Debian 7); \
-      better a current Python 3.",
+        "Python 2 takes TLS from its OpenSSL: TLS 1.2 needs Python 2.7.9 with OpenSSL 1.0.1; better a current Python 3.",
     ),
     (
         "android/",
         "Android before 4.4 has no TLS 1.2 by default: raise the app's least version, or use a current HTTP library.",
     ),
-    (
-        "curl/7.1",
-        "This curl is of a system whose OpenSSL or NSS has no TLS 1.2: upgrade curl with its TLS library.",
-    ),
+    ("curl/7.1", OLD_CURL),
+    ("curl/7.2", OLD_CURL),
 ];
 
+const OLD_NET: &str = "The .NET Framework before 4.6.2 does not ask for TLS 1.2: upgrade to 4.7.2 or newer, and set \
+     SchUseStrongCrypto and SystemDefaultTlsVersions in the registry.";
+const OLD_WINDOWS: &str = "Windows 7 and Server 2008 R2 leave TLS 1.2 off: install KB3140245 and turn it on in SChannel, or \
+     upgrade.";
+const OLD_CURL: &str =
+    "This curl is of a system whose OpenSSL or NSS has no TLS 1.2: upgrade curl with its TLS library.";
+
+/// A place where programs have a role without a key, told by how a product of a user agent begins; and the way out.
+const PLACES: [(&str, &str); 4] = [
+    (
+        "exec-env/aws_lambda",
+        "It runs on Lambda: remove the key and give the function's execution role the rights.",
+    ),
+    ("exec-env/aws_ecs", "It runs on ECS: remove the key and give the task role the rights."),
+    ("exec-env/ec2", "It runs on EC2: remove the key and give the instance profile's role the rights."),
+    ("exec-env/cloudshell", "It runs in CloudShell, which has credentials of its own: remove the key."),
+];
+
+/// What a user agent tells of runtime or place that the client's name does not: something that the advice takes in the
+/// user agent's stead.
+pub fn hint(user_agent: &str) -> Option<&'static str> {
+    find(&OLD_TLS, user_agent).or_else(|| find(&PLACES, user_agent)).map(|(mark, _)| mark)
+}
+
+/// The first entry of the table whose mark a product of the user agent begins with.
+fn find(table: &[(&'static str, &'static str)], user_agent: &str) -> Option<(&'static str, &'static str)> {
+    let begins = |product: &str, mark: &str| {
+        product.get(..mark.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(mark))
+    };
+    let products = || user_agent.split_ascii_whitespace().map(|product| product.trim_start_matches('['));
+    let java = products().find_map(java_runtime).unwrap_or_default();
+    let is_there =
+        |(mark, _): &&(&str, &str)| begins(java, mark) || products().any(|product| begins(product, mark));
+    table.iter().find(is_there).copied()
+}
+
+/// The SDK for Java of those days writes `Java_HotSpot(TM)_64-Bit_Server_VM/24.65-b04/1.7.0_67`.
+fn java_runtime(product: &str) -> Option<&'static str> {
+    let (machine, versions) = product.split_once('/')?;
+    let machine = machine.to_ascii_lowercase();
+    if !(machine.starts_with("java_hotspot") || machine.starts_with("openjdk")) {
+        return None;
+    }
+    let version = versions.rsplit('/').next()?;
+    ["java/1.6", "java/1.7"].into_iter().find(|mark| version.starts_with(&mark[5..]))
+}
+
 fn old_tls(user_agent: &str) -> String {
-    let text = user_agent.to_ascii_lowercase();
-    if let Some((_, way_out)) = OLD_TLS.iter().find(|(mark, _)| text.contains(mark)) {
-        return (*way_out).to_owned();
+    if let Some((_, way_out)) = find(&OLD_TLS, user_agent) {
+        return way_out.to_owned();
     }
     let client = client::client(user_agent).map_or_else(|| "the program".to_owned(), shown);
     format!(
@@ -226,18 +262,8 @@ fn long_term_key(principal: &str, user_agent: &str) -> String {
                 people and roles for programs."
             .to_owned();
     }
-    let text = user_agent.to_ascii_lowercase();
-    let place = [
-        (
-            "exec-env/aws_lambda",
-            "It runs on Lambda: remove the key and give the function's execution role the rights.",
-        ),
-        ("exec-env/aws_ecs", "It runs on ECS: remove the key and give the task role the rights."),
-        ("exec-env/ec2", "It runs on EC2: remove the key and give the instance profile's role the rights."),
-        ("exec-env/cloudshell", "It runs in CloudShell, which has credentials of its own: remove the key."),
-    ];
-    if let Some((_, way_out)) = place.iter().find(|(mark, _)| text.contains(mark)) {
-        return (*way_out).to_owned();
+    if let Some((_, way_out)) = find(&PLACES, user_agent) {
+        return way_out.to_owned();
     }
     "Use a role instead of the key: an instance profile on EC2, a task role on ECS, a service account's role on EKS, \
      the execution role on Lambda, OpenID Connect for CI, IAM Roles Anywhere outside AWS, IAM Identity Center for \
@@ -273,6 +299,7 @@ mod tests {
         sigv2("aws-sdk-java/1.12.500 Linux/3", &["won't help", "S3SignerType"]);
         sigv2("aws-sdk-dotnet-pcl/3.9.0.0", &["never", "UseSignatureVersion4 = true"]);
         sigv2("[aws-sdk-ruby2/2.1.0 ruby/2.3]", &["Ruby 3"]);
+        sigv2("aws-sdk-go/1.44.0 (go1.19; linux; amd64)", &["always signed with SigV4"]);
         sigv2("s3cmd/2.0", &["source IP"]);
         sigv2("", &["source IP"]);
     }
@@ -309,6 +336,25 @@ mod tests {
         key("arn:aws:iam::1:root", "", &["root user", "delete it"]);
         key("arn:aws:iam::1:user/a", "Boto3/1.28 exec-env/AWS_ECS_FARGATE", &["task role"]);
         key("arn:aws:iam::1:user/a", "Boto3/1.28", &["Roles Anywhere"]);
+    }
+
+    #[test]
+    fn a_hint_serves_as_well_as_the_user_agent() {
+        for user_agent in [
+            "Boto3/1.9 Python/2.7.5 Linux/2.6",
+            "aws-sdk-java/1.9 Linux/3 OpenJDK_64-Bit_Server_VM/24/1.7.0",
+            "AWSPowerShell/3.1 .NET_Runtime/4.0",
+        ] {
+            let hint = hint(user_agent).unwrap();
+            assert_eq!(
+                advice(Weakness::Tls10, of(hint)),
+                advice(Weakness::Tls10, of(user_agent)),
+                "{user_agent}"
+            );
+        }
+        let lambda = "Boto3/1.28 md/x exec-env/AWS_Lambda_python3.9 Botocore/1.31";
+        assert_eq!(hint(lambda), Some("exec-env/aws_lambda"));
+        assert_eq!(hint("Boto3/1.28 Python/3.11"), None);
     }
 
     #[test]

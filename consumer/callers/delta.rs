@@ -8,14 +8,15 @@ use std::hash::{BuildHasher, Hash, Hasher};
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashSet, HashTable};
 
-use super::verdict::Verdict;
-use super::{CallerKey, CallerPolicy, CallerState, Detail, OwnedKey, Sighting, day_of};
+use super::{CallerKey, CallerPolicy, Detail, OwnedKey, Sighting, advice, day_of};
 use crate::event::judge::Weakness;
 use crate::event::{Event, client, principal};
 
 /// Combinations of caller and details that are known to be listed already, and callers that are decided. Beyond
 /// this many the table begins anew, which costs time and nothing else.
 const KEPT: usize = 32_768;
+/// Sightings of a caller in one commit: one is usual, a second comes with the end of an acceptance or of a silence.
+const MOST_SIGHTINGS: usize = 8;
 /// Bytes of an account id or principal: as in the windows.
 const MAX_NAME_BYTES: usize = 4096;
 /// Bytes of a text in a list.
@@ -42,8 +43,6 @@ pub struct Entry {
     pub key: OwnedKey,
     /// The caller is outside the organisation.
     pub is_outside: bool,
-    /// The memory has no room for it: it shares the row of all those.
-    pub is_overflow: bool,
     /// Calls with the weakness.
     pub calls: u64,
     /// Those that failed.
@@ -54,19 +53,17 @@ pub struct Entry {
     pub first_s: i64,
     /// The greatest event time.
     pub last_s: i64,
-    /// What became of it; none if nothing was decided here.
-    pub state: Option<CallerState>,
-    /// When someone was paged.
-    pub paged_ms: Option<u64>,
+    /// Calls by which it may be new, in the order in which they came: the first, unless the caller is known to be
+    /// decided; and each that comes after an acceptance or a long silence.
+    pub sightings: Vec<Sighting>,
     /// For each list its new texts, and the day that each was last seen on.
     pub details: [HashMap<Box<str>, i32>; Detail::COUNT],
-    hash: u64,
+    /// The key's number for [`Delta::remember`].
+    pub hash: u64,
     /// The greatest event time of the caller that is known here, from before the last commit, too.
     known_s: i64,
+    /// Until when the caller is accepted; the end of time if it is not.
     accepted_until_s: i64,
-    is_remembered: bool,
-    /// The call that is to be judged; none once it was.
-    sighting: Option<Box<Sighting>>,
 }
 
 /// Weak callers since the last commit.
@@ -79,7 +76,8 @@ pub struct Delta {
     decided: HashMap<u64, i64>,
     /// Callers and details that are listed.
     listed: HashSet<u64>,
-    undecided: Vec<u32>,
+    /// Sightings since this was last asked for: entry, and which of its sightings.
+    news: Vec<(u32, u32)>,
     bytes: usize,
 }
 
@@ -100,87 +98,40 @@ impl Delta {
         self.bytes
     }
 
-    /// Callers that wait for a verdict: index, key, and event time of the call that is to be judged.
-    pub fn undecided(&self) -> impl Iterator<Item = (usize, &OwnedKey, i64)> {
-        self.undecided.iter().filter_map(|&at| {
+    /// Calls by which a caller may be new, since this was last asked: key and event time.
+    pub fn take_news(&mut self) -> Vec<(OwnedKey, i64)> {
+        let news = std::mem::take(&mut self.news).into_iter();
+        news.filter_map(|(at, nth)| {
             let entry = &self.entries[at as usize];
-            Some((at as usize, &entry.key, entry.sighting.as_ref()?.time_s))
+            Some((entry.key.clone(), entry.sightings.get(nth as usize)?.time_s))
         })
-    }
-
-    /// Nobody waits for a verdict.
-    pub fn is_decided(&self) -> bool {
-        self.undecided.is_empty()
-    }
-
-    /// Takes down the verdict on an undecided caller. `known_s` is the greatest event time that the memory knows of
-    /// it. Returns the call that the verdict was on.
-    pub fn decide(
-        &mut self,
-        at: usize,
-        verdict: Verdict,
-        known_s: Option<i64>,
-        now_ms: u64,
-    ) -> Box<Sighting> {
-        let entry = &mut self.entries[at];
-        entry.known_s = entry.known_s.max(known_s.unwrap_or(i64::MIN));
-        entry.accepted_until_s = i64::MAX;
-        entry.is_remembered = true;
-        match verdict {
-            Verdict::Known => {}
-            Verdict::Learned => entry.state = entry.state.max(Some(CallerState::Learned)),
-            Verdict::Accepted { until_s } => {
-                entry.state = entry.state.max(Some(CallerState::Accepted));
-                entry.accepted_until_s = until_s;
-                // Asked again after each commit: an acceptance ends.
-                entry.is_remembered = false;
-            }
-            Verdict::Page => {
-                entry.state = Some(CallerState::Paged);
-                entry.paged_ms = Some(now_ms);
-            }
-        }
-        entry.sighting.take().unwrap_or_default()
-    }
-
-    /// Somebody else decides on this caller just now. It is asked for again after the next commit.
-    pub fn leave(&mut self, at: usize) {
-        let entry = &mut self.entries[at];
-        entry.sighting = None;
-        entry.accepted_until_s = i64::MAX;
-        entry.is_remembered = false;
-    }
-
-    /// The memory has no room for this caller.
-    pub fn overflow(&mut self, at: usize) {
-        self.entries[at].is_overflow = true;
-    }
-
-    /// All undecided callers were dealt with.
-    pub fn clear_undecided(&mut self) {
-        self.undecided.clear();
+        .collect()
     }
 
     /// Everything since the last commit, which makes it durable.
     pub fn take(&mut self) -> Vec<Entry> {
         self.table.clear();
-        self.undecided.clear();
+        self.news.clear();
         self.bytes = 0;
-        if self.decided.len() > KEPT {
-            self.decided.clear();
-        }
-        for entry in &self.entries {
-            if entry.is_remembered && !entry.is_overflow {
-                let known_s = self.decided.entry(entry.hash).or_insert(entry.known_s);
-                *known_s = entry.known_s.max(*known_s);
-            }
-        }
         std::mem::take(&mut self.entries)
     }
 
-    /// Forgets who is decided: the config changed.
+    /// These callers, by the hash of their key, are decided and were seen up to this event time: nobody needs to ask
+    /// for them until they are silent for too long.
+    pub fn remember(&mut self, decided: &[(u64, i64)]) {
+        if self.decided.len() > KEPT {
+            self.decided.clear();
+        }
+        for (hash, last_s) in decided {
+            let known_s = self.decided.entry(*hash).or_insert(*last_s);
+            *known_s = (*known_s).max(*last_s);
+        }
+    }
+
+    /// Forgets what is decided and listed: the config changed.
     pub fn ask_again(&mut self) {
         self.decided.clear();
+        self.listed.clear();
     }
 
     fn count_one(&mut self, weakness: Weakness, call: &Call<'_, '_>, details: u64, policy: &CallerPolicy) {
@@ -190,10 +141,10 @@ impl Delta {
         let (event, time_s) = (call.event, call.time_s);
         let entry = &mut self.entries[at as usize];
         let is_silent = time_s.saturating_sub(entry.known_s) > policy.forget_after_s;
-        if entry.sighting.is_none() && !call.is_outside && (is_silent || time_s > entry.accepted_until_s) {
-            entry.sighting = Some(Box::new(Sighting::of(event, time_s)));
-            self.undecided.push(at);
+        if !call.is_outside && (is_silent || time_s > entry.accepted_until_s) {
+            self.sight(at, call, policy);
         }
+        let entry = &mut self.entries[at as usize];
         entry.calls += 1;
         entry.errors += u64::from(event.is_failed);
         entry.presigned += u64::from(event.is_presigned);
@@ -220,32 +171,39 @@ impl Delta {
         let decided_s = self.decided.get(&hash).copied();
         let is_known =
             decided_s.is_some_and(|known_s| call.time_s.saturating_sub(known_s) <= policy.forget_after_s);
-        let must_ask = !call.is_outside && !is_known;
         self.entries.push(Entry {
             key: key.to_owned(),
             is_outside: call.is_outside,
-            is_overflow: false,
             calls: 0,
             errors: 0,
             presigned: 0,
             first_s: i64::MAX,
             last_s: i64::MIN,
-            state: call.is_outside.then_some(CallerState::Outside),
-            paged_ms: None,
+            sightings: Vec::new(),
             details: Default::default(),
             hash,
             known_s: decided_s.unwrap_or(call.time_s).max(call.time_s),
             accepted_until_s: i64::MAX,
-            is_remembered: is_known,
-            sighting: must_ask.then(|| Box::new(Sighting::of(call.event, call.time_s))),
         });
-        if must_ask {
-            self.undecided.push(at);
+        if !call.is_outside && !is_known {
+            self.sight(at, call, policy);
         }
         self.bytes += key.account_id.len() + key.principal.len() + size_of::<Entry>();
         let entries = &self.entries;
         self.table.insert_unique(hash, at, |&other| entries[other as usize].hash);
         at
+    }
+
+    /// Keeps a call by which the caller may be new.
+    fn sight(&mut self, at: u32, call: &Call<'_, '_>, policy: &CallerPolicy) {
+        let entry = &mut self.entries[at as usize];
+        let until_s = policy.accepted_until_s(entry.key.borrow(), call.time_s);
+        entry.accepted_until_s = until_s.unwrap_or(i64::MAX);
+        if entry.sightings.len() < MOST_SIGHTINGS {
+            self.news.push((at, entry.sightings.len() as u32));
+            entry.sightings.push(Sighting::of(call.event, call.time_s));
+            self.bytes += size_of::<Sighting>() + 512;
+        }
     }
 
     fn hash_details(&self, call: &Call<'_, '_>) -> u64 {
@@ -294,6 +252,7 @@ impl Entry {
             (Detail::Bucket, event.bucket()),
             (Detail::KeyId, event.identity.access_key_id),
             (Detail::OpenedBy, opened_by.as_deref()),
+            (Detail::Hint, event.user_agent.filter(|_| !event.is_presigned).and_then(advice::hint)),
         ];
         let mut bytes = 0;
         for (detail, text) in texts {

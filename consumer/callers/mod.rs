@@ -1,8 +1,8 @@
 //! Weak callers: the memory of who was seen, and the inventory of how they call.
 //!
 //! Enters: the calls of a shard that have a weakness, one at a time, into a [`Delta`]; and, from the state, the
-//! [`Row`] of a caller. Leaves: what a commit adds to the rows, and a [`verdict::Verdict`] on each caller that the delta meets
-//! for the first time. Rows are one set for all shards of a process, on disk. All that they hold merges in any order.
+//! [`Row`] of a caller. Leaves: what a commit adds to the rows, and a [`verdict::Verdict`] on each caller that may be
+//! new. Rows are one set for all shards of a process, on disk. All that they hold merges in any order.
 //! Nothing here does I/O or fails.
 
 pub mod advice;
@@ -83,13 +83,15 @@ pub enum Detail {
     KeyId,
     /// Who opened a presigned link: source IP, a space, client.
     OpenedBy,
+    /// What a user agent tells of runtime and place ([`advice::hint`]). Serves the advice, and is not shown.
+    Hint,
 }
 
 impl Detail {
     /// How many there are.
-    pub const COUNT: usize = 10;
-    /// All of them, with their names in the API.
-    pub const ALL: [(Self, &str); Self::COUNT] = [
+    pub const COUNT: usize = 11;
+    /// Those that are shown, with their names in the API.
+    pub const SHOWN: [(Self, &str); 10] = [
         (Self::Client, "clients"),
         (Self::SourceIp, "source_ips"),
         (Self::Session, "sessions"),

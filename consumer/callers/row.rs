@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::verdict::Known;
 use super::{Detail, Entry};
 
-/// What became of a caller when it was new. What was decided by several adds up to the greatest.
+/// What became of a caller when it was new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum CallerState {
     /// Outside the organisation, or anonymous: never paged.
@@ -29,7 +30,7 @@ impl CallerState {
     }
 }
 
-/// What is remembered of one weak caller, besides its lists. Every value merges in any order.
+/// What is remembered of one weak caller, besides its lists. Counts and times merge in any order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// The caller's number, under which its lists are stored.
@@ -44,8 +45,8 @@ pub struct Row {
     pub first_s: i64,
     /// The greatest event time, in seconds since 1970.
     pub last_s: i64,
-    /// None while the shard that decides has not committed.
-    pub state: Option<CallerState>,
+    /// What became of it.
+    pub state: CallerState,
     /// When someone was last paged, in milliseconds since 1970.
     pub paged_ms: Option<u64>,
     /// How many texts each list holds.
@@ -53,8 +54,8 @@ pub struct Row {
 }
 
 impl Row {
-    /// A caller of which nothing is known yet.
-    pub fn new(number: u64) -> Self {
+    /// A caller of which nothing was counted yet.
+    pub fn new(number: u64, state: CallerState) -> Self {
         Self {
             number,
             calls: 0,
@@ -62,10 +63,15 @@ impl Row {
             presigned: 0,
             first_s: i64::MAX,
             last_s: i64::MIN,
-            state: None,
+            state,
             paged_ms: None,
             details: [0; Detail::COUNT],
         }
+    }
+
+    /// What a verdict needs to know.
+    pub fn known(&self) -> Known {
+        Known { state: self.state, last_s: self.last_s }
     }
 
     /// Adds what a commit counted.
@@ -75,7 +81,5 @@ impl Row {
         self.presigned += entry.presigned;
         self.first_s = self.first_s.min(entry.first_s);
         self.last_s = self.last_s.max(entry.last_s);
-        self.state = self.state.max(entry.state);
-        self.paged_ms = self.paged_ms.max(entry.paged_ms);
     }
 }

@@ -78,7 +78,10 @@ pub fn plain(text: &str) -> String {
     cut(text).chars().map(replaced).collect()
 }
 
-/// Marks that turn the direction of writing, and spaces without width.
+/// Marks that turn the direction of writing or end a line, and spaces without width.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    matches!(
+        c,
+        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
+    )
 }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::verdict::{Verdict, verdict};
+use super::verdict::{Known, Verdict};
 use super::*;
 use crate::event::{Event, Identity, Reported, SignatureVersion, TlsVersion};
 use crate::window::CallerLimits;
@@ -21,49 +21,47 @@ fn key() -> CallerKey<'static> {
     CallerKey { weakness: Weakness::SigV2, account_id: "1", principal: "arn:aws:iam::1:role/ci-1" }
 }
 
-fn row(last_s: i64, state: Option<CallerState>) -> Row {
-    Row { last_s, state, ..Row::new(1) }
-}
-
 #[test]
 fn who_is_new() {
-    let check = |row: Option<Row>, time_s, is_learning, expect| {
-        assert_eq!(verdict(row.as_ref(), key(), time_s, &policy(), is_learning), expect, "{row:?}");
+    let check = |known: Option<(CallerState, i64)>, time_s, is_learning, expect| {
+        let known = known.map(|(state, last_s)| Known { state, last_s });
+        assert_eq!(policy().judge(known, key(), time_s, is_learning), expect, "{known:?} at {time_s}");
     };
     check(None, 0, false, Verdict::Page);
     check(None, 0, true, Verdict::Learned);
     for state in [CallerState::Paged, CallerState::Learned] {
-        check(Some(row(5000, Some(state))), 6000, false, Verdict::Known);
-        check(Some(row(5000, Some(state))), 6001, false, Verdict::Page);
+        check(Some((state, 5000)), 6000, false, Verdict::Known);
+        check(Some((state, 5000)), 6001, false, Verdict::Page);
         // An old event that comes late says nothing of silence.
-        check(Some(row(5000, Some(state))), 1, false, Verdict::Known);
+        check(Some((state, 5000)), 1, false, Verdict::Known);
     }
-    // Counted by one shard while another one that decides has not committed, or never will.
-    check(Some(row(5000, None)), 5001, false, Verdict::Page);
     // Was outside when it was seen, and is ours now; was accepted, and no longer is.
-    check(Some(row(5000, Some(CallerState::Outside))), 5001, false, Verdict::Page);
-    check(Some(row(5000, Some(CallerState::Accepted))), 5001, false, Verdict::Page);
+    check(Some((CallerState::Outside, 5000)), 5001, false, Verdict::Page);
+    check(Some((CallerState::Accepted, 5000)), 5001, false, Verdict::Page);
 }
 
 #[test]
 fn who_is_accepted() {
-    let accepted = |principal: &str, account_id: Option<&str>, weaknesses: &[Weakness]| Accepted {
-        principal: glob::Pattern::new(principal).unwrap(),
-        account_id: account_id.map(str::to_owned),
-        weaknesses: weaknesses.to_vec(),
-        until_s: 100,
-    };
     let check = |accepted, time_s, expect| {
         let policy = CallerPolicy { accepted: vec![accepted], ..policy() };
-        assert_eq!(verdict(None, key(), time_s, &policy, true), expect, "{policy:?}");
+        assert_eq!(policy.judge(None, key(), time_s, true), expect, "{policy:?}");
     };
-    let yes = Verdict::Accepted { until_s: 100 };
-    check(accepted("*:role/ci-*", None, &Weakness::ALL), 100, yes);
-    check(accepted("*:role/ci-*", Some("1"), &[Weakness::SigV2]), 100, yes);
+    check(accepted("*:role/ci-*", None, &Weakness::ALL), 100, Verdict::Accepted);
+    check(accepted("*:role/ci-*", Some("1"), &[Weakness::SigV2]), 100, Verdict::Accepted);
     check(accepted("*:role/ci-*", None, &Weakness::ALL), 101, Verdict::Learned);
     check(accepted("*:role/cd-*", None, &Weakness::ALL), 100, Verdict::Learned);
     check(accepted("*:role/ci-*", Some("2"), &Weakness::ALL), 100, Verdict::Learned);
     check(accepted("*:role/ci-*", None, &[Weakness::Tls10]), 100, Verdict::Learned);
+}
+
+/// Accepted until second 100.
+fn accepted(principal: &str, account_id: Option<&str>, weaknesses: &[Weakness]) -> Accepted {
+    Accepted {
+        principal: glob::Pattern::new(principal).unwrap(),
+        account_id: account_id.map(str::to_owned),
+        weaknesses: weaknesses.to_vec(),
+        until_s: 100,
+    }
 }
 
 /// A SigV2 call of the principal, in this session.
@@ -83,6 +81,11 @@ fn count(delta: &mut Delta, event: &Event<'_>, principal: &str, time_s: i64, is_
     delta.count(&Call { event, time_s, account_id: "1", principal, is_outside }, &policy());
 }
 
+/// Event times of the calls by which callers may be new.
+fn news(delta: &mut Delta) -> Vec<i64> {
+    delta.take_news().into_iter().map(|(_, time_s)| time_s).collect()
+}
+
 #[test]
 fn sessions_of_a_role_are_one_caller_and_asked_for_once() {
     let mut delta = Delta::default();
@@ -90,54 +93,60 @@ fn sessions_of_a_role_are_one_caller_and_asked_for_once() {
         let arn = format!("arn:aws:sts::1:assumed-role/r/s{session:03}");
         count(&mut delta, &event(&arn, "Get"), "r", 10, false);
     }
-    assert_eq!(delta.undecided().count(), 1);
-    delta.decide(0, Verdict::Page, None, 7);
-    delta.clear_undecided();
+    assert_eq!(news(&mut delta), [10]);
     let entries = delta.take();
-    assert_eq!((entries.len(), entries[0].calls, entries[0].state), (1, 100, Some(CallerState::Paged)));
+    assert_eq!((entries.len(), entries[0].calls, entries[0].sightings.len()), (1, 100, 1));
     let mut sessions: Vec<&str> = entries[0].details[Detail::Session as usize].keys().map(|s| &**s).collect();
     sessions.sort_unstable();
     assert_eq!(&sessions[..3], ["s000", "s001", "s002"]);
     assert!(sessions.len() <= 6, "{sessions:?}");
-    // Known from now on; and what is listed is not listed again.
+    // Known once it is decided; and what is listed is not listed again.
+    delta.remember(&[(entries[0].hash, 10)]);
     count(&mut delta, &event("arn:aws:sts::1:assumed-role/r/s000", "Get"), "r", 20, false);
-    assert!(delta.is_decided());
-    assert_eq!(delta.take()[0].details.iter().map(|list| list.len()).sum::<usize>(), 0);
-    // Until it is silent for too long.
+    assert!(news(&mut delta).is_empty());
+    let entries = delta.take();
+    assert_eq!(entries[0].details.iter().map(|list| list.len()).sum::<usize>(), 0);
+    // Until it is silent for too long, or the config changes.
+    delta.remember(&[(entries[0].hash, 20)]);
     count(&mut delta, &event("arn:aws:sts::1:assumed-role/r/s000", "Get"), "r", 1021, false);
-    assert_eq!(delta.undecided().count(), 1);
+    assert_eq!(news(&mut delta), [1021]);
+    delta.take();
+    delta.ask_again();
+    count(&mut delta, &event("arn:aws:sts::1:assumed-role/r/s000", "Get"), "r", 1022, false);
+    assert_eq!(news(&mut delta), [1022]);
 }
 
 #[test]
 fn silence_is_seen_within_a_commit_too() {
     let mut delta = Delta::default();
-    count(&mut delta, &event("a", "Get"), "p", 10, false);
-    delta.decide(0, Verdict::Page, None, 7);
-    delta.clear_undecided();
-    count(&mut delta, &event("a", "Get"), "p", 1010, false);
-    assert!(delta.is_decided());
-    count(&mut delta, &event("a", "Get"), "p", 2011, false);
-    assert_eq!(delta.undecided().map(|(_, _, time_s)| time_s).collect::<Vec<_>>(), [2011]);
+    for time_s in [10, 1010, 2011, 2012] {
+        count(&mut delta, &event("a", "Get"), "p", time_s, false);
+    }
+    assert_eq!(news(&mut delta), [10, 2011]);
+    assert_eq!(
+        delta.take()[0].sightings.iter().map(|sighting| sighting.time_s).collect::<Vec<_>>(),
+        [10, 2011]
+    );
 }
 
 #[test]
 fn an_acceptance_ends_within_a_commit_too() {
     let mut delta = Delta::default();
-    count(&mut delta, &event("a", "Get"), "p", 10, false);
-    delta.decide(0, Verdict::Accepted { until_s: 20 }, None, 7);
-    delta.clear_undecided();
-    count(&mut delta, &event("a", "Get"), "p", 20, false);
-    assert!(delta.is_decided());
-    count(&mut delta, &event("a", "Get"), "p", 21, false);
-    assert!(!delta.is_decided());
+    let policy = CallerPolicy { accepted: vec![accepted("p", None, &Weakness::ALL)], ..policy() };
+    for time_s in [10, 100, 101, 102] {
+        let event = event("a", "Get");
+        let call = Call { event: &event, time_s, account_id: "1", principal: "p", is_outside: false };
+        delta.count(&call, &policy);
+    }
+    assert_eq!(news(&mut delta), [10, 101]);
 }
 
 #[test]
 fn outsiders_are_never_asked_for() {
     let mut delta = Delta::default();
     count(&mut delta, &event("a", "Get"), "p", 10, true);
-    assert!(delta.is_decided());
-    assert_eq!(delta.take()[0].state, Some(CallerState::Outside));
+    assert!(news(&mut delta).is_empty());
+    assert!(delta.take()[0].sightings.is_empty());
 }
 
 #[test]
@@ -193,8 +202,9 @@ type Rows = BTreeMap<String, (Row, Texts)>;
 /// What the state does with a commit, with maps in the place of tables.
 fn merge(delta: &mut Delta, rows: &mut Rows) {
     for entry in delta.take() {
-        let (row, listed) =
-            rows.entry(entry.key.principal.to_string()).or_insert((Row::new(0), Texts::new()));
+        let (row, listed) = rows
+            .entry(entry.key.principal.to_string())
+            .or_insert((Row::new(0, CallerState::Paged), Texts::new()));
         row.add(&entry);
         for (name, day) in &entry.details[Detail::EventName as usize] {
             let last = listed.entry(name.clone()).or_insert(*day);

@@ -2,7 +2,7 @@
 
 use glob::Pattern;
 
-use super::{CallerKey, CallerState, Row};
+use super::{CallerKey, CallerState};
 use crate::event::judge::Weakness;
 use crate::window::CallerLimits;
 
@@ -46,25 +46,38 @@ pub struct Accepted {
     pub until_s: i64,
 }
 
-/// What is done about a caller that a shard meets for the first time since its last commit.
+/// What is done about a call by which a caller may be new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It was decided before.
     Known,
-    /// It is put up with until this second of event time.
-    Accepted {
-        /// Seconds since 1970.
-        until_s: i64,
-    },
+    /// It is put up with for now.
+    Accepted,
     /// It is remembered without a page.
     Learned,
     /// It is new: someone is paged.
     Page,
 }
 
+/// What the memory knows of a caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// What became of it.
+    pub state: CallerState,
+    /// The greatest event time, in seconds since 1970.
+    pub last_s: i64,
+}
+
+impl Known {
+    /// Whether a call at `time_s` comes so late after the last one that the caller is forgotten.
+    pub fn is_forgotten(self, time_s: i64, forget_after_s: i64) -> bool {
+        time_s.saturating_sub(self.last_s) > forget_after_s
+    }
+}
+
 impl CallerPolicy {
     /// Until when the caller is accepted at `time_s`; none if it is not.
-    fn accepted_until_s(&self, key: CallerKey<'_>, time_s: i64) -> Option<i64> {
+    pub fn accepted_until_s(&self, key: CallerKey<'_>, time_s: i64) -> Option<i64> {
         let covers = |accepted: &&Accepted| {
             accepted.until_s >= time_s
                 && accepted.weaknesses.contains(&key.weakness)
@@ -73,28 +86,17 @@ impl CallerPolicy {
         };
         self.accepted.iter().filter(covers).map(|accepted| accepted.until_s).max()
     }
-}
 
-/// Whether the memory does not know a caller that calls at `time_s`, or has forgotten it.
-pub fn is_new(row: Option<&Row>, time_s: i64, forget_after_s: i64) -> bool {
-    row.is_none_or(|row| time_s.saturating_sub(row.last_s) > forget_after_s)
-}
-
-/// Judges a caller of our own that calls at `time_s`, by what the memory knows of it.
-pub fn verdict(
-    row: Option<&Row>,
-    key: CallerKey<'_>,
-    time_s: i64,
-    policy: &CallerPolicy,
-    is_learning: bool,
-) -> Verdict {
-    let decided = row.and_then(|row| row.state).is_some_and(|state| state >= CallerState::Learned);
-    if decided && !is_new(row, time_s, policy.forget_after_s) {
-        return Verdict::Known;
-    }
-    match policy.accepted_until_s(key, time_s) {
-        Some(until_s) => Verdict::Accepted { until_s },
-        None if is_learning => Verdict::Learned,
-        None => Verdict::Page,
+    /// Judges a caller of our own that calls at `time_s`, by what the memory knows of it.
+    pub fn judge(&self, known: Option<Known>, key: CallerKey<'_>, time_s: i64, is_learning: bool) -> Verdict {
+        let remembered = known.filter(|known| !known.is_forgotten(time_s, self.forget_after_s));
+        if remembered.is_some_and(|known| known.state >= CallerState::Learned) {
+            return Verdict::Known;
+        }
+        match self.accepted_until_s(key, time_s) {
+            Some(_) => Verdict::Accepted,
+            None if is_learning => Verdict::Learned,
+            None => Verdict::Page,
+        }
     }
 }

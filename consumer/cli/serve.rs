@@ -64,6 +64,9 @@ pub async fn serve(
     let (state, views, readiness) = (Arc::new(state), Arc::<Views>::default(), Arc::<Readiness>::default());
     let link: Arc<str> =
         config.web.external_url.clone().unwrap_or_else(|| format!("http://{address}")).into();
+    if !config.sinks.is_empty() && config.web.external_url.is_none() && address.ip().is_unspecified() {
+        tracing::warn!(%link, "alerts link to an address that nobody can open: set `web.external_url`");
+    }
     let sinks = Sinks::start(config.sinks.clone(), config.holding, &state, &metrics, &clock, &link).await;
     let sinks = sinks.map_err(|error| Failure::Usage(format!("alerts: {error}")))?;
     let pipeline = Arc::new(Pipeline {
@@ -81,6 +84,7 @@ pub async fn serve(
     let web = Arc::new(Web {
         views: Arc::clone(&pipeline.views),
         state: Arc::clone(&pipeline.state),
+        learning: Arc::clone(&pipeline.learning),
         sinks: sinks.statuses(),
         sources: sources.clone(),
         readiness: Arc::clone(&pipeline.readiness),

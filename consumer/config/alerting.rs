@@ -54,8 +54,12 @@ fn accepted(at: usize, raw: &RawAccepted, problems: &mut Problems) -> Option<Acc
                 .add(&format!("{key}.weakness"), format!("{name:?} is none: write {}", all_weaknesses())),
         }
     }
-    if raw.weakness.is_none() {
-        weaknesses = Weakness::ALL.to_vec();
+    match &raw.weakness {
+        None => weaknesses = Weakness::ALL.to_vec(),
+        Some(names) if names.all().is_empty() => {
+            problems.add(&format!("{key}.weakness"), "is empty: leave it out for all");
+        }
+        Some(_) => {}
     }
     let until_s = raw.until.as_deref().map_or(Some(i64::MAX), end_of);
     if until_s.is_none() {
@@ -89,6 +93,8 @@ pub fn holding(raw: &RawAlerts, problems: &mut Problems) -> Holding {
     Holding { resend_ms: raw.resend.0, hold_ms: raw.hold.0 }
 }
 
+const WEBHOOK: &str = "sinks.webhook";
+
 /// Where alerts go.
 pub fn sinks(raw: &RawConfig, problems: &mut Problems) -> Vec<SinkOptions> {
     let mut sinks: Vec<SinkOptions> = Vec::new();
@@ -98,7 +104,7 @@ pub fn sinks(raw: &RawConfig, problems: &mut Problems) -> Vec<SinkOptions> {
         sinks.extend(self::target(&key, target, problems).map(SinkOptions::Alertmanager));
     }
     if let Some(webhook) = &raw.sinks.webhook {
-        sinks.extend(self::target("sinks.webhook", webhook, problems).map(SinkOptions::Webhook));
+        sinks.extend(self::target(WEBHOOK, webhook, problems).map(SinkOptions::Webhook));
     }
     if raw.sinks.stdout {
         sinks.push(SinkOptions::Stdout);
@@ -113,7 +119,7 @@ pub fn sinks(raw: &RawConfig, problems: &mut Problems) -> Vec<SinkOptions> {
 }
 
 fn target(key: &str, raw: &RawTarget, problems: &mut Problems) -> Option<HttpTarget> {
-    let before = problems.count();
+    let (before, is_alertmanager) = (problems.count(), key != WEBHOOK);
     let url =
         Url::parse(&raw.url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     match &url {
@@ -127,10 +133,7 @@ fn target(key: &str, raw: &RawTarget, problems: &mut Problems) -> Option<HttpTar
         Some(url) if !url.username().is_empty() || url.password().is_some() => {
             problems.add(key, "holds credentials: write them as `basic_auth: {username, password_file}`");
         }
-        Some(url)
-            if url.path().trim_end_matches('/').ends_with("/api/v2/alerts")
-                || url.path().contains("/api/v1") =>
-        {
+        Some(url) if is_alertmanager && url.path().contains("/api/v") => {
             problems.add(
                 key,
                 "names a path of the API: write the address alone, `/api/v2/alerts` is added to it",

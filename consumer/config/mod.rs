@@ -11,6 +11,7 @@ pub mod units;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use problems::Problems;
@@ -372,7 +373,7 @@ fn external_url(url: &str, problems: &mut Problems) -> String {
 }
 
 fn settings(raw: &RawConfig, problems: &mut Problems) -> Settings {
-    let weak_callers = alerting::callers(raw, problems);
+    let weak_callers = Arc::new(alerting::callers(raw, problems));
     let limits = &raw.limits;
     let RawEmbedded { path, commit_interval, commit_bytes } = &raw.state.embedded;
     let mut at_least = |key: &str, value: u64, least: u64, most: u64| {

@@ -274,7 +274,22 @@ pub struct RawSinks {
     /// A line of JSON on standard output for each alert.
     pub stdout: bool,
     /// A program that takes what Alertmanager posts to webhooks.
+    #[serde(serialize_with = "without_path")]
     pub webhook: Option<RawTarget>,
+}
+
+/// The path of a webhook is its password more often than not.
+fn without_path<S: serde::Serializer>(webhook: &Option<RawTarget>, serializer: S) -> Result<S::Ok, S::Error> {
+    let shown = webhook.clone().map(|target| {
+        let (scheme, rest) = target.url.split_once("://").unwrap_or(("", &target.url));
+        match rest.split_once(['/', '?']) {
+            Some((place, path)) if !path.is_empty() => {
+                RawTarget { url: format!("{scheme}://{place}/<secret>"), ..target.clone() }
+            }
+            _ => target,
+        }
+    });
+    shown.serialize(serializer)
 }
 
 /// Where to post: an address, or an address with authentication and certificates.
@@ -305,9 +320,24 @@ pub struct RawBasicAuth {
 }
 
 /// A text that is never shown.
-#[derive(Clone, PartialEq, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, PartialEq)]
 pub struct RawSecret(pub String);
+
+impl<'de> Deserialize<'de> for RawSecret {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum TextOrNot {
+            Text(String),
+            Not(serde::de::IgnoredAny),
+        }
+        match TextOrNot::deserialize(deserializer)? {
+            TextOrNot::Text(text) => Ok(Self(text)),
+            // The usual message would show it.
+            TextOrNot::Not(_) => Err(serde::de::Error::custom("not a text: write it in quotes")),
+        }
+    }
+}
 
 impl std::fmt::Debug for RawSecret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -6,11 +6,10 @@ use std::time::Duration;
 use hashbrown::HashMap;
 
 use super::{DeadLetter, Settings};
-use crate::alert::Alert;
 use crate::callers;
 use crate::decode::{EventRejection, RecordOutcome, RecordRejection, Sink};
 use crate::duplicates::Duplicates;
-use crate::event::judge::{self, Verdict, Weakness};
+use crate::event::judge::{self, Verdict};
 use crate::event::{Event, principal};
 use crate::metrics::{Metrics, Observations};
 use crate::totals::{Coverage, Totals, UnknownReason};
@@ -30,10 +29,6 @@ pub struct Pending {
     pub totals: Totals,
     /// Weak callers.
     pub weak: callers::Delta,
-    /// What people are told once this is durable.
-    pub alerts: Vec<Alert>,
-    /// Weak callers of our own that the memory did not know, by weakness.
-    pub new_callers: [u64; Weakness::ALL.len()],
     /// From event time to now.
     pub delays: Observations,
     by_source: HashMap<Box<str>, [u64; Versions::COUNT]>,
@@ -52,9 +47,6 @@ impl Pending {
                     metrics.calls.with_label_values(&labels).inc_by(count);
                 }
             }
-        }
-        for (weakness, count) in Weakness::ALL.iter().zip(std::mem::take(&mut self.new_callers)) {
-            metrics.new_callers.with_label_values(&[weakness.label()]).inc_by(count);
         }
         self.totals = Totals::default();
         self.delta.clear();

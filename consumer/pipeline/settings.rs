@@ -1,5 +1,7 @@
 //! What of the config the tasks heed, and may change while they run.
 
+use std::sync::Arc;
+
 use crate::callers::CallerPolicy;
 use crate::decode::Limits;
 use crate::duplicates::DuplicateLimits;
@@ -19,7 +21,7 @@ pub struct Settings {
     /// How many callers the windows hold.
     pub callers: CallerLimits,
     /// What is made of weak callers.
-    pub weak_callers: CallerPolicy,
+    pub weak_callers: Arc<CallerPolicy>,
     /// Series of one metric.
     pub series: usize,
     /// Milliseconds between two commits of a shard.

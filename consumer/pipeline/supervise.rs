@@ -127,19 +127,15 @@ impl Pipeline {
 
     /// Where the memory of weak callers is full, those that were silent for too long make room.
     async fn forget_silent_callers(&self) -> Result<()> {
-        let policy = self.settings.borrow().weak_callers.clone();
+        let policy = Arc::clone(&self.settings.borrow().weak_callers);
         let (_, counts) = self.state.caller_rows(std::iter::empty())?;
-        if has_room(&counts, false, policy.room) && has_room(&counts, true, policy.room) {
+        if has_room(counts, false, policy.room) && has_room(counts, true, policy.room) {
             return Ok(());
         }
         let newest_s = self.state.shards()?.into_iter().filter_map(|(_, header)| header.newest_s).max();
         if let Some(newest_s) = newest_s {
             let before_s = newest_s.saturating_sub(policy.forget_after_s);
-            let forgotten = self.state.write(Change::Forget(before_s)).await?;
-            tracing::info!(
-                forgotten,
-                "the memory of weak callers was full: those silent for long are forgotten"
-            );
+            self.state.write(Change::Forget(before_s)).await?;
         }
         Ok(())
     }
@@ -221,7 +217,8 @@ impl Supervisor {
         match announcement {
             Announcement::Listed => {
                 self.pipeline.readiness.arrived(&listing_of(source.as_ref()));
-                Ok(self.pipeline.learning.check((self.pipeline.clock)()).await?)
+                self.pipeline.learning.check((self.pipeline.clock)()).await;
+                Ok(())
             }
             Announcement::Initial(shards) => self.begin(source.kind(), shards).await,
             Announcement::Start(plan) => self.start(source, plan).await,
@@ -335,7 +332,7 @@ impl Supervisor {
             inherited: inherited.clone(),
             forgotten,
         };
-        let snapshot = self.pipeline.state.write(change).await?;
+        let snapshot = self.pipeline.state.write(change).await?.bytes;
         self.pipeline.views.insert(view, &inherited);
         for parent in inherited {
             let mut header = ShardHeader::begin(Position::ShardEnd);

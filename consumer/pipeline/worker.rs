@@ -16,16 +16,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::learning::Learning;
 use super::{Counter, Settings, ShardView};
-use crate::callers::verdict::{Verdict, is_new, verdict};
+use crate::Clock;
+use crate::callers::verdict::Verdict;
 use crate::callers::{OwnedKey, Row};
 use crate::decode::Decoder;
+use crate::event::judge::Weakness;
 use crate::metrics::{Metrics, Observations};
 use crate::source::{Advance, Batch, Batches, FileProgress, Payload};
-use crate::state::embedded::{CallerCounts, Change, has_room, overflow_key};
-use crate::state::{Commit, EmbeddedState, IDS_PER_PART, ShardHeader, StateError, StoredBytes, WeakCommit};
-use crate::state::{encode_delta, encode_snapshot};
+use crate::state::embedded::Change;
+use crate::state::{
+    Commit, EmbeddedState, IDS_PER_PART, Judge, Remembered, ShardHeader, StateError, StoredBytes,
+};
+use crate::state::{WeakCommit, Written, encode_delta, encode_snapshot};
 use crate::window::{HOUR_S, MINUTE_S, PieceReader, bucket};
-use crate::{Clock, alert};
 
 /// Decoding gives way to other tasks after this many bytes.
 const SLICE_BYTES: usize = 1 << 20;
@@ -104,13 +107,13 @@ impl Worker {
             let Some(batch) = batch else { break };
             let (is_end, is_newest) = (batch.end, batch.behind_ms == Some(0));
             self.count(batch).await;
-            let is_told = self.remember()?;
-            if is_end || is_told || self.pending_bytes() > self.settings.borrow().commit_bytes {
+            let is_news = self.is_news();
+            if is_end || is_news || self.pending_bytes() > self.settings.borrow().commit_bytes {
                 self.commit().await?;
                 committed_at = Some(Instant::now());
             }
             if is_newest {
-                self.learning.caught_up(&self.view, (self.clock)()).await?;
+                self.learning.caught_up(&self.view, (self.clock)()).await;
             }
             if is_end {
                 self.view.write(|committed| committed.is_read = false);
@@ -122,70 +125,40 @@ impl Worker {
         }
         self.view.write(|committed| committed.is_read = false);
         if !self.shutdown.is_cancelled() {
-            self.learning.caught_up(&self.view, (self.clock)()).await?;
+            self.learning.caught_up(&self.view, (self.clock)()).await;
         }
         Ok(End::Stopped)
     }
 
-    /// Decides on the weak callers that were met for the first time since the last commit: claim, look up, judge. True
-    /// if people are told, once this is committed.
-    fn remember(&mut self) -> Result<bool, StateError> {
-        let weak = &mut self.counter.pending.weak;
-        if weak.is_decided() {
-            return Ok(false);
+    /// Whether people are told of a caller that was met since this was last asked: then the commit that decides it, and
+    /// tells, does not wait. Only a look ahead: another shard may be first.
+    fn is_news(&mut self) -> bool {
+        let news = self.counter.pending.weak.take_news();
+        if news.is_empty() {
+            return false;
         }
-        let asked: Vec<(usize, OwnedKey, i64)> =
-            weak.undecided().map(|(at, key, time_s)| (at, key.clone(), time_s)).collect();
-        weak.clear_undecided();
-        let shard = self.view.shard();
-        let (claimed, others): (Vec<_>, Vec<_>) =
-            asked.into_iter().partition(|(_, key, _)| self.state.claim(shard, key.borrow()));
-        others.iter().for_each(|(at, ..)| weak.leave(*at));
-        failpoint("claim_after");
-        let (rows, counts) = self.state.caller_rows(claimed.iter().map(|(_, key, _)| key.borrow()))?;
-        let mut is_told = false;
-        for ((at, key, time_s), row) in claimed.into_iter().zip(rows) {
-            is_told |= self.decide(at, key, time_s, row, counts)?;
+        let rows = match self.state.caller_rows(news.iter().map(|(key, _)| key.borrow())) {
+            Ok((rows, _)) => rows,
+            // Nothing depends on it; the commit meets the same trouble, and waits.
+            Err(_) => return true,
+        };
+        let judge = self.judge();
+        let is_paged = |((key, time_s), row): (&(OwnedKey, i64), &Option<Row>)| {
+            let known = row.as_ref().map(Row::known);
+            judge.policy.judge(known, key.borrow(), *time_s, judge.is_learning) == Verdict::Page
+        };
+        let is_news = news.iter().zip(&rows).any(is_paged);
+        if is_news {
+            failpoint("page_before");
         }
-        Ok(is_told)
+        is_news
     }
 
-    /// Decides on one caller. True if people are told.
-    fn decide(
-        &mut self,
-        at: usize,
-        mut key: OwnedKey,
-        time_s: i64,
-        mut row: Option<Row>,
-        counts: CallerCounts,
-    ) -> Result<bool, StateError> {
-        let settings = Arc::clone(&self.settings.borrow());
-        let (policy, now_ms) = (&settings.weak_callers, (self.clock)());
-        let (pending, state) = (&mut self.counter.pending, &self.state);
-        if row.is_none() && !has_room(&counts, false, policy.room) {
-            pending.weak.overflow(at);
-            state.release(&key);
-            key = overflow_key(key.weakness, false).to_owned();
-            if !state.claim(self.view.shard(), key.borrow()) {
-                // One like it was decided on just now.
-                pending.weak.leave(at);
-                return Ok(false);
-            }
-            row = state.caller_rows(std::iter::once(key.borrow()))?.0.pop().flatten();
-        }
+    /// By what the next commit judges who is new.
+    fn judge(&self) -> Judge {
+        let (policy, now_ms) = (Arc::clone(&self.settings.borrow().weak_callers), (self.clock)());
         let is_learning = self.learning.is_on(policy.learn_for_ms, now_ms);
-        let verdict = verdict(row.as_ref(), key.borrow(), time_s, policy, is_learning);
-        let is_new = is_new(row.as_ref(), time_s, policy.forget_after_s);
-        let sighting = pending.weak.decide(at, verdict, row.map(|row| row.last_s), now_ms);
-        pending.new_callers[key.weakness as usize] += u64::from(is_new);
-        match (verdict, &self.alert_link) {
-            (Verdict::Known, _) => state.release(&key),
-            (Verdict::Page, Some(link)) => {
-                pending.alerts.push(alert::new_caller(key.borrow(), &sighting, now_ms, link));
-            }
-            _ => {}
-        }
-        Ok(verdict == Verdict::Page)
+        Judge { policy, is_learning, now_ms, alert_link: self.alert_link.clone() }
     }
 
     fn commit_after(&self) -> Duration {
@@ -263,18 +236,13 @@ impl Worker {
         let is_empty = counter.pending.delta.is_empty() && ids.ids.is_empty();
         let piece =
             if is_empty { Bytes::new() } else { encode_delta(counter.pending.delta.piece(), ids).into() };
-        let settings = Arc::clone(&self.settings.borrow());
-        let weak = Arc::new(WeakCommit {
-            callers: counter.pending.weak.take(),
-            alerts: std::mem::take(&mut counter.pending.alerts),
-            values: settings.weak_callers.values,
-            room: settings.weak_callers.room,
-        });
+        let callers = counter.pending.weak.take();
+        let weak = Arc::new(WeakCommit { callers, judge: self.judge() });
         failpoint("commit_before");
-        self.stored.since += self.write(piece, weak).await?;
+        let Written { bytes, remembered } = self.write(piece, weak).await?;
         failpoint("commit_after");
-        self.state.release_all(self.view.shard());
-        self.show(now_ms);
+        self.stored.since += bytes;
+        self.show(&remembered, now_ms);
         self.unsaved = Unsaved::Nothing;
         self.files.clear();
         if self.stored.wants_snapshot() {
@@ -283,7 +251,7 @@ impl Worker {
         Ok(())
     }
 
-    async fn write(&self, piece: Bytes, weak: Arc<WeakCommit>) -> Result<usize, StateError> {
+    async fn write(&self, piece: Bytes, weak: Arc<WeakCommit>) -> Result<Written, StateError> {
         loop {
             let commit = Commit {
                 shard: self.view.shard().clone(),
@@ -293,9 +261,9 @@ impl Worker {
                 weak: Arc::clone(&weak),
             };
             let error = match self.state.write(Change::Commit(Box::new(commit))).await {
-                Ok(bytes) => {
+                Ok(written) => {
                     self.metrics.commits.with_label_values(&["committed"]).inc();
-                    return Ok(bytes);
+                    return Ok(written);
                 }
                 Err(error) => error,
             };
@@ -310,7 +278,7 @@ impl Worker {
     }
 
     /// Moves the view and the metrics on to what is now durable.
-    fn show(&mut self, now_ms: u64) {
+    fn show(&mut self, remembered: &Remembered, now_ms: u64) {
         let pending = &mut self.counter.pending;
         let (header, callers) = (&self.header, self.settings.borrow().callers);
         let overflow = self.view.write(|committed| {
@@ -324,9 +292,12 @@ impl Worker {
         limit_hits.with_label_values(&["callers"]).inc_by(overflow.own);
         limit_hits.with_label_values(&["outside_callers"]).inc_by(overflow.outside);
         limit_hits.with_label_values(&["inflight_bytes"]).inc_by(self.view.status().take_waits_for_room());
-        let forgone = self.state.take_forgone();
-        limit_hits.with_label_values(&["weak_callers"]).inc_by(forgone.own);
-        limit_hits.with_label_values(&["outside_weak_callers"]).inc_by(forgone.outside);
+        limit_hits.with_label_values(&["weak_callers"]).inc_by(remembered.overflow.own);
+        limit_hits.with_label_values(&["outside_weak_callers"]).inc_by(remembered.overflow.outside);
+        pending.weak.remember(&remembered.decided);
+        for (weakness, count) in Weakness::ALL.iter().zip(remembered.new_callers) {
+            self.metrics.new_callers.with_label_values(&[weakness.label()]).inc_by(count);
+        }
         pending.count_into(&self.metrics, self.view.kind(), now_ms);
         self.metrics.processing.add(&mut self.processing, now_ms);
         self.metrics.duplicates_evicted.inc_by(self.counter.duplicates.take_evicted());
@@ -349,7 +320,7 @@ impl Worker {
         self.counter.duplicates =
             Arc::try_unwrap(lent).unwrap_or_else(|_| unreachable!("the change is done with"));
         match written {
-            Ok(bytes) => self.stored = StoredBytes { snapshot: bytes, since: 0 },
+            Ok(Written { bytes, .. }) => self.stored = StoredBytes { snapshot: bytes, since: 0 },
             Err(error) => {
                 tracing::error!(shard = %self.view.shard(), %error, "snapshot failed, the state's file grows");
                 self.stored.snapshot = self.stored.since;

@@ -45,7 +45,7 @@ pub(super) async fn run(outbox: Outbox, client: Client, holding: Holding) {
     let mut replica = Replica { outbox, client, holding, resend_at: Instant::now() };
     loop {
         let newest = *newest_alert.borrow_and_update();
-        replica.outbox.show(newest);
+        replica.outbox.idle(newest);
         match replica.step(newest).await {
             Ok(Step::Done) => continue,
             Ok(Step::Failed) if replica.outbox.stop.is_cancelled() => return,
@@ -93,7 +93,7 @@ impl Replica {
         }
         let alerts = self.outbox.state.alerts(sent, newest, BATCH)?;
         let Some(&(last, _)) = alerts.last() else {
-            self.outbox.note(Cursor { sent: newest, over: over.max(newest) }, None).await?;
+            self.outbox.note(Cursor { sent: newest, over: over.max(newest) }, None).await;
             return Ok(Step::Done);
         };
         let now_ms = (self.outbox.clock)();
@@ -101,7 +101,7 @@ impl Replica {
         let (_, current): (Vec<_>, Vec<_>) =
             alerts.into_iter().partition(|(_, stored)| self.is_over(stored, now_ms));
         let Some(&(first, _)) = current.first() else {
-            self.outbox.note(Cursor { sent: last, over }, None).await?;
+            self.outbox.note(Cursor { sent: last, over }, None).await;
             return Ok(Step::Done);
         };
         let alerts: Vec<&StoredAlert> = current.iter().map(|(_, stored)| stored).collect();
@@ -123,23 +123,24 @@ impl Replica {
         }
         failpoint("deliver_after");
         let at_ms = (self.outbox.clock)();
-        self.outbox.note(Cursor { sent: last, over }, Some((first..=last, at_ms))).await?;
+        self.outbox.note(Cursor { sent: last, over }, Some((first..=last, at_ms))).await;
         Ok(Step::Done)
     }
 
     /// One of these is refused: the others are not held up by it.
     async fn one_by_one(&mut self, alerts: &[&StoredAlert], now_ms: u64) -> Result<(), String> {
-        for alert in alerts {
-            match self.post(&[alert], now_ms).await {
+        let mut refusals = Vec::new();
+        for stored in alerts {
+            match self.post(&[stored], now_ms).await {
                 Ok(()) => {
                     self.outbox.count("delivered", 1);
                     self.outbox.succeeded();
                 }
-                Err(SendError::Refused(why)) => self.outbox.refused(&alert.alert, &why),
+                Err(SendError::Refused(why)) => refusals.push((&stored.alert, why)),
                 Err(SendError::Failed(why)) => return Err(why),
             }
         }
-        Ok(())
+        self.outbox.pass_over(refusals, alerts.len())
     }
 
     /// Tells the end of what is over. It is told once: the replica knows the end since it took the alert.
@@ -151,7 +152,7 @@ impl Replica {
         let ended: Vec<_> = alerts.iter().take_while(is_over).collect();
         let Some((last, _)) = ended.last() else {
             if alerts.is_empty() && over < sent {
-                self.outbox.note(Cursor { sent, over: sent }, None).await?;
+                self.outbox.note(Cursor { sent, over: sent }, None).await;
             }
             return Ok(Step::Nothing);
         };
@@ -166,7 +167,7 @@ impl Replica {
                 tracing::debug!(sink = self.outbox.name, why, "an end was not taken: it was told before");
             }
         }
-        self.outbox.note(Cursor { sent, over: last }, None).await?;
+        self.outbox.note(Cursor { sent, over: last }, None).await;
         Ok(Step::Done)
     }
 
@@ -208,7 +209,9 @@ impl Replica {
         let body: Vec<Value> = alerts
             .iter()
             .map(|stored| {
-                let ends_at_ms = stored.accepted_ms.unwrap_or(now_ms) + self.holding.hold_ms;
+                // A clock that was set back makes no alert end before it began.
+                let held_ms = stored.accepted_ms.unwrap_or(now_ms).max(stored.alert.starts_at_ms);
+                let ends_at_ms = held_ms + self.holding.hold_ms;
                 posted(&stored.alert, ends_at_ms, &self.outbox.link)
             })
             .collect();

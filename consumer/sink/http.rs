@@ -61,11 +61,16 @@ pub struct Tls {
 }
 
 impl HttpTarget {
-    /// Host and port, and the path if there is one.
+    /// Host and port; and, where there is a path or a query, a number made of them: they may be a secret.
     pub fn place(&self) -> String {
         let host = self.url.host_str().unwrap_or_default();
         let port = self.url.port_or_known_default().unwrap_or_default();
-        format!("{host}:{port}{}", self.url.path().trim_end_matches('/'))
+        let rest = (self.url.path().trim_end_matches('/'), self.url.query().unwrap_or_default());
+        if rest == ("", "") {
+            return format!("{host}:{port}");
+        }
+        let number = xxhash_rust::xxh3::xxh3_64(format!("{}?{}", rest.0, rest.1).as_bytes()) as u32;
+        format!("{host}:{port}/{number:08x}")
     }
 }
 
@@ -117,14 +122,12 @@ impl Client {
             let password = password(&auth.password)?;
             request = request.basic_auth(&auth.username, Some(password));
         }
-        let answer = request.send().await.map_err(|error| SendError::Failed(causes(&error)))?;
+        let answer = request.send().await.map_err(|error| SendError::Failed(causes(&error.without_url())))?;
         let status = answer.status();
         if status.is_success() {
             return Ok(());
         }
-        let mut text = answer.text().await.unwrap_or_default();
-        text.truncate(text.floor_char_boundary(SHOWN_BYTES));
-        let message = format!("{status}: {}", crate::callers::plain(text.trim()));
+        let message = format!("{status}: {}", crate::callers::plain(begin_of(answer).await.trim()));
         Err(match status {
             StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
                 SendError::Refused(message)
@@ -133,6 +136,18 @@ impl Client {
             _ => SendError::Failed(message),
         })
     }
+}
+
+/// The first bytes of an answer, as text.
+async fn begin_of(mut answer: reqwest::Response) -> String {
+    let mut begin = Vec::new();
+    while begin.len() < SHOWN_BYTES
+        && let Ok(Some(chunk)) = answer.chunk().await
+    {
+        begin.extend_from_slice(&chunk[..chunk.len().min(SHOWN_BYTES)]);
+    }
+    begin.truncate(SHOWN_BYTES);
+    String::from_utf8_lossy(&begin).into_owned()
 }
 
 fn password(password: &Password) -> Result<String, SendError> {

@@ -9,6 +9,7 @@ mod http;
 mod once;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -16,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::Clock;
+use crate::alert::Alert;
 use crate::metrics::Metrics;
 use crate::state::embedded::{Change, Cursor, Delivered};
 use crate::state::{EmbeddedState, StateError};
@@ -62,6 +64,7 @@ pub struct Holding {
 #[derive(Default)]
 pub struct SinkStatus {
     shown: Mutex<Shown>,
+    sent: AtomicU64,
 }
 
 /// What a sink shows of itself, as of now.
@@ -78,9 +81,10 @@ pub struct Shown {
 }
 
 impl SinkStatus {
-    /// As of now.
-    pub fn shown(&self) -> Shown {
-        self.shown.lock().clone()
+    /// As of now, when the newest alert has this number.
+    pub fn shown(&self, newest: u64) -> Shown {
+        let undelivered = newest.saturating_sub(self.sent.load(Ordering::Relaxed));
+        Shown { undelivered, ..self.shown.lock().clone() }
     }
 }
 
@@ -109,7 +113,7 @@ struct Outbox {
 /// Why something was not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum SendError {
-    /// It will never be taken as it is.
+    /// Something in it is not as it should be; or what answers is not what it should be.
     Refused(String),
     /// It may be taken later.
     Failed(String),
@@ -133,11 +137,12 @@ impl Sinks {
         let (mut tasks, mut statuses) = (JoinSet::new(), Vec::new());
         let stop = CancellationToken::new();
         for (options, name) in options.into_iter().zip(names) {
-            let status = Arc::new(SinkStatus::default());
+            let (status, cursor) = (Arc::new(SinkStatus::default()), state.cursor(&name)?);
             status.shown.lock().sink.clone_from(&name);
+            status.sent.store(cursor.sent, Ordering::Relaxed);
             metrics.add_sink(&name);
             let outbox = Outbox {
-                cursor: state.cursor(&name)?,
+                cursor,
                 name,
                 state: Arc::clone(state),
                 metrics: Arc::clone(metrics),
@@ -183,19 +188,21 @@ impl Sinks {
 }
 
 impl Outbox {
-    /// Makes what was done durable.
-    async fn note(
-        &mut self,
-        cursor: Cursor,
-        accepted: Option<(std::ops::RangeInclusive<u64>, u64)>,
-    ) -> Result<(), StateError> {
+    /// Makes what was done durable. Nothing more is sent before that: it would be sent again after a restart.
+    async fn note(&mut self, cursor: Cursor, accepted: Option<(std::ops::RangeInclusive<u64>, u64)>) {
         if cursor == self.cursor && accepted.is_none() {
-            return Ok(());
+            return;
         }
-        let delivered = Delivered { sink: self.name.clone(), cursor, accepted };
-        self.state.write(Change::Delivered(delivered)).await?;
         self.cursor = cursor;
-        Ok(())
+        self.status.sent.store(cursor.sent, Ordering::Relaxed);
+        let delivered = Delivered { sink: self.name.clone(), cursor, accepted };
+        while let Err(error) = self.state.write(Change::Delivered(delivered.clone())).await {
+            self.trouble(&error.to_string());
+            if self.stop.is_cancelled() {
+                return;
+            }
+            tokio::time::sleep(PAUSES.0).await;
+        }
     }
 
     fn count(&self, outcome: &str, alerts: usize) {
@@ -212,13 +219,18 @@ impl Outbox {
         shown.delivered_ms = Some((self.clock)());
     }
 
-    /// Something was not taken. Waits for a while; no longer than until the process stops.
-    async fn failed(&mut self, alerts: usize, error: &str) {
-        self.count("failed", alerts);
+    /// Shows what is wrong, and tells it once.
+    fn trouble(&self, error: &str) {
         let is_news = self.status.shown.lock().error.replace(error.to_owned()).is_none();
         if is_news {
             tracing::error!(sink = self.name, error, "alerts are not taken: they wait, and are sent again");
         }
+    }
+
+    /// Something was not taken. Waits for a while; no longer than until the process stops.
+    async fn failed(&mut self, alerts: usize, error: &str) {
+        self.count("failed", alerts);
+        self.trouble(error);
         let pause = PAUSES.0.saturating_mul(1 << self.failures.min(10)).min(PAUSES.1);
         self.failures = self.failures.saturating_add(1);
         // Replicas that failed together do not come back together.
@@ -229,10 +241,18 @@ impl Outbox {
         }
     }
 
-    /// The alert was refused for good: it is told in the log, and passed over.
-    fn refused(&self, alert: &crate::alert::Alert, why: &str) {
-        self.count("rejected", 1);
-        tracing::error!(sink = self.name, labels = ?alert.labels, why, "an alert is refused for good and passed over");
+    /// Of `sent` alerts these were refused one by one. Where others were taken, it is these that are not as they should
+    /// be: that is told in the log, and they are passed over. Where none was, it is not the alerts.
+    fn pass_over(&self, refusals: Vec<(&Alert, String)>, sent: usize) -> Result<(), String> {
+        if let Some((_, why)) = refusals.first().filter(|_| refusals.len() == sent) {
+            return Err(why.clone());
+        }
+        for (alert, why) in refusals {
+            self.count("rejected", 1);
+            let labels = &alert.labels;
+            tracing::error!(sink = self.name, ?labels, why, "an alert is refused and passed over");
+        }
+        Ok(())
     }
 
     /// The state can't be read or written just now: the shards' tasks see to that.
@@ -240,10 +260,11 @@ impl Outbox {
         self.failed(0, &error.to_string()).await;
     }
 
-    fn show(&self, newest: u64) {
-        let undelivered = newest.saturating_sub(self.cursor.sent);
-        self.status.shown.lock().undelivered = undelivered;
-        self.metrics.alerts_undelivered.with_label_values(&[&self.name]).set(undelivered as f64);
+    /// Everything is sent and over: whatever was wrong is so no more, as far as anyone can tell.
+    fn idle(&self, newest: u64) {
+        if self.cursor.over >= newest {
+            self.status.shown.lock().error = None;
+        }
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) async fn run(mut outbox: Outbox, target: Target) {
     let mut newest_alert = outbox.state.newest_alert();
     loop {
         let newest = *newest_alert.borrow_and_update();
-        outbox.show(newest);
+        outbox.idle(newest);
         if outbox.cursor.sent < newest {
             let was_sent = match send_some(&mut outbox, &target, newest).await {
                 Ok(was_sent) => was_sent,
@@ -48,7 +48,7 @@ async fn send_some(outbox: &mut Outbox, target: &Target, newest: u64) -> Result<
     let alerts = outbox.state.alerts(outbox.cursor.sent, newest, BATCH)?;
     let Some(&(last, _)) = alerts.last() else {
         // Removed, for they were over for all sinks.
-        outbox.note(Cursor { sent: newest, over: newest }, None).await?;
+        outbox.note(Cursor { sent: newest, over: newest }, None).await;
         return Ok(true);
     };
     let alerts: Vec<Alert> = alerts.into_iter().map(|(_, stored)| stored.alert).collect();
@@ -57,11 +57,11 @@ async fn send_some(outbox: &mut Outbox, target: &Target, newest: u64) -> Result<
         return Ok(false);
     }
     failpoint("deliver_after");
-    outbox.note(Cursor { sent: last, over: last }, None).await?;
+    outbox.note(Cursor { sent: last, over: last }, None).await;
     Ok(true)
 }
 
-/// Sends all at once or, if one of them is refused, one by one.
+/// Sends all at once or, if that is refused, one by one.
 async fn send_all(outbox: &mut Outbox, target: &Target, alerts: &[Alert]) -> Result<(), String> {
     let link = outbox.link.clone();
     match target.send(alerts, &link).await {
@@ -73,17 +73,18 @@ async fn send_all(outbox: &mut Outbox, target: &Target, alerts: &[Alert]) -> Res
         Err(SendError::Failed(why)) => return Err(why),
         Err(SendError::Refused(_)) => {}
     }
+    let mut refusals = Vec::new();
     for alert in alerts {
         match target.send(std::slice::from_ref(alert), &link).await {
             Ok(()) => {
                 outbox.count("delivered", 1);
                 outbox.succeeded();
             }
-            Err(SendError::Refused(why)) => outbox.refused(alert, &why),
+            Err(SendError::Refused(why)) => refusals.push((alert, why)),
             Err(SendError::Failed(why)) => return Err(why),
         }
     }
-    Ok(())
+    outbox.pass_over(refusals, alerts.len())
 }
 
 impl Target {

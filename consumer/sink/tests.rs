@@ -1,6 +1,5 @@
 //! Sinks against servers in the process, with a clock that stands until it is set.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
@@ -13,10 +12,10 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::alert::Alert;
+use crate::callers::{Call, CallerPolicy, Delta};
+use crate::event::{Event, Reported, SignatureVersion};
 use crate::source::{Position, ShardId};
-use crate::state::{Commit, ShardHeader, WeakCommit};
-use crate::window::CallerLimits;
+use crate::state::{Commit, Judge, ShardHeader, WeakCommit};
 
 const NOW_MS: u64 = 1_700_000_000_000;
 const HOLD_MS: u64 = 3_600_000;
@@ -121,25 +120,23 @@ impl Fixture {
         Sinks::start(sinks.to_vec(), holding, &self.state, &self.metrics, &clock, &link).await.unwrap()
     }
 
-    /// Commits alerts of these names.
+    /// Commits new weak callers of these names, and so the alerts about them.
     async fn commit(&self, names: &[&str]) {
-        let alerts = names.iter().map(|name| Alert {
-            labels: BTreeMap::from([("alertname".to_owned(), (*name).to_owned())]),
-            annotations: BTreeMap::new(),
-            starts_at_ms: NOW_MS,
-        });
-        let weak = WeakCommit {
-            callers: Vec::new(),
-            alerts: alerts.collect(),
-            values: 10,
-            room: CallerLimits { own: 1, outside: 1 },
-        };
+        let mut delta = Delta::default();
+        let policy = Arc::<CallerPolicy>::default();
+        for name in names {
+            let event = Event { signature: Reported::Known(SignatureVersion::SigV2), ..Event::default() };
+            let call = Call { event: &event, time_s: 1, account_id: "1", principal: name, is_outside: false };
+            delta.count(&call, &policy);
+        }
+        let alert_link = Some("http://127.0.0.1:9464".into());
+        let judge = Judge { policy, is_learning: false, now_ms: NOW_MS, alert_link };
         let commit = Commit {
             shard: ShardId::new("s", "0"),
             header: ShardHeader::begin(Position::TrimHorizon),
             piece: bytes::Bytes::new(),
             files: Vec::new(),
-            weak: Arc::new(weak),
+            weak: Arc::new(WeakCommit { callers: delta.take(), judge }),
         };
         self.state.write(Change::Commit(Box::new(commit))).await.unwrap();
     }
@@ -161,7 +158,7 @@ impl Fixture {
 /// Names and ends of posted alerts.
 fn names(posted: &Value) -> Vec<&str> {
     let alerts = posted.get("alerts").unwrap_or(posted).as_array().unwrap();
-    alerts.iter().map(|alert| alert["labels"]["alertname"].as_str().unwrap()).collect()
+    alerts.iter().map(|alert| alert["labels"]["principal"].as_str().unwrap()).collect()
 }
 
 fn ends(posted: &Value) -> Vec<&str> {
@@ -255,7 +252,7 @@ async fn one_that_is_down_delays_no_other_and_loses_nothing() {
         assert_eq!(names(&webhook.next().await), [name]);
     }
     down.next().await;
-    let shown: Vec<Shown> = running.statuses().iter().map(|status| status.shown()).collect();
+    let shown: Vec<Shown> = running.statuses().iter().map(|status| status.shown(3)).collect();
     assert!(shown[0].error.as_ref().is_some_and(|error| error.contains("503")), "{shown:?}");
     // It comes back: everything is there.
     down.answer.store(200, Ordering::Relaxed);
@@ -313,6 +310,62 @@ async fn one_that_is_refused_holds_up_no_other() {
     fixture.commit(&["c"]).await;
     assert_eq!((names(&replica.next().await), names(&webhook.next().await)), (vec!["c"], vec!["c"]));
     running.stop(PATIENCE).await;
+}
+
+/// An address where something else answers, such as a proxy that wants another protocol, refuses everything.
+#[tokio::test]
+async fn where_all_is_refused_all_waits() {
+    let (fixture, mut replica) = (Fixture::new(), Receiver::start().await);
+    let mut webhook = Receiver::start().await;
+    let sinks = [SinkOptions::Alertmanager(replica.target()), SinkOptions::Webhook(webhook.target())];
+    for receiver in [&replica, &webhook] {
+        receiver.answer.store(400, Ordering::Relaxed);
+    }
+    let running = fixture.start(&sinks, NEVER).await;
+    fixture.commit(&["a", "b"]).await;
+    for receiver in [&mut replica, &mut webhook] {
+        for _ in 0..3 {
+            receiver.next().await;
+        }
+        receiver.answer.store(200, Ordering::Relaxed);
+    }
+    for sink in &sinks {
+        fixture.wait_for(&sink.name(), "delivered", 2).await;
+        fixture.wait_for(&sink.name(), "rejected", 0).await;
+    }
+    running.stop(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn a_start_without_sinks_loses_nothing_that_waits() {
+    let fixture = Fixture::new();
+    let mut replica = Receiver::start().await;
+    replica.answer.store(503, Ordering::Relaxed);
+    let sinks = [SinkOptions::Alertmanager(replica.target())];
+    let running = fixture.start(&sinks, NEVER).await;
+    fixture.commit(&["a"]).await;
+    replica.next().await;
+    running.stop(PATIENCE).await;
+    let fixture = fixture.restart();
+    fixture.start(&[], NEVER).await.stop(PATIENCE).await;
+    let fixture = fixture.restart();
+    while !replica.has_nothing() {}
+    replica.answer.store(200, Ordering::Relaxed);
+    let running = fixture.start(&sinks, NEVER).await;
+    assert_eq!(names(&replica.next().await), ["a"]);
+    running.stop(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn an_address_may_hold_a_secret() {
+    let mut target = target(([127, 0, 0, 1], 1).into());
+    target.url.set_path("/services/T0/SECRET");
+    target.url.set_query(Some("api_key=SECRET"));
+    let name = SinkOptions::Webhook(target.clone()).name();
+    assert!(name.starts_with("webhook/127.0.0.1:1/") && !name.contains("SECRET"), "{name}");
+    let refused = http::Client::new(target).unwrap().post("", Vec::new()).await.unwrap_err();
+    let SendError::Failed(why) = refused else { panic!("{refused:?}") };
+    assert!(!why.contains("SECRET") && !why.is_empty(), "{why}");
 }
 
 #[tokio::test]

@@ -6,30 +6,29 @@
 
 mod callers;
 mod outbox;
+mod store;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc as blocking;
 
-use redb::{
-    Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
-};
+use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 use tokio::sync::{oneshot, watch};
 
-use super::{Commit, Loading, STATE_VERSION, ShardHeader, ShardState, StateError, StateLimits};
+use super::{
+    Commit, Loading, Remembered, STATE_VERSION, ShardHeader, ShardState, StateError, StateLimits, Written,
+};
 use crate::source::{FileProgress, Position, ShardId};
 
-pub use callers::{CallerCounts, ListedCaller, has_room, overflow_key};
+pub use callers::{CallerCounts, ListedCaller, has_room};
 pub use outbox::{Cursor, Delivered, StoredAlert};
+use store::Store;
 
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const SHARDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("shards");
 const PIECES: TableDefinition<'_, (&str, u64), &[u8]> = TableDefinition::new("pieces");
 const FILES: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("files");
-
-/// The store reads whole shards at the start and only writes from then on: a large cache would be wasted.
-const CACHE_BYTES: usize = 8 << 20;
 
 /// Commits that are made durable together, at most.
 const GROUP: usize = 256;
@@ -68,18 +67,15 @@ pub enum Change {
     Forget(i64),
 }
 
-type Request = (Change, oneshot::Sender<Result<usize, StateError>>);
+type Request = (Change, oneshot::Sender<Result<Written, StateError>>);
 
 /// The open state.
 pub struct EmbeddedState {
-    database: Arc<Database>,
-    path: PathBuf,
+    store: Arc<Store>,
     requests: Option<blocking::Sender<Request>>,
     writer: Option<std::thread::JoinHandle<()>>,
     created_ms: u64,
     is_backlog_read: bool,
-    claims: callers::Claims,
-    forgone: Arc<callers::Forgone>,
     newest_alert: watch::Sender<u64>,
 }
 
@@ -92,35 +88,25 @@ impl EmbeddedState {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(|error| storage(path, redb::Error::Io(error)))?;
         }
-        let database =
-            Builder::new().set_cache_size(CACHE_BYTES).create(path).map_err(|error| match error {
-                redb::DatabaseError::DatabaseAlreadyOpen => {
-                    StateError::InUse { path: path.display().to_string() }
-                }
-                error => storage(path, error.into()),
-            })?;
-        let Prepared { created_ms, is_backlog_read, newest_alert } = prepare(&database, path, now_ms)?;
-        let database = Arc::new(database);
+        let store = Store::open(path).map_err(|error| match error {
+            redb::DatabaseError::DatabaseAlreadyOpen => {
+                StateError::InUse { path: path.display().to_string() }
+            }
+            error => storage(path, error.into()),
+        })?;
+        let Prepared { created_ms, is_backlog_read, newest_alert } = prepare(&store, now_ms)?;
+        let store = Arc::new(store);
         let (requests, receiver) = blocking::channel();
         let newest_alert = watch::Sender::new(newest_alert);
-        let forgone = Arc::<callers::Forgone>::default();
-        let own = Writer {
-            database: Arc::clone(&database),
-            path: path.to_owned(),
-            newest_alert: newest_alert.clone(),
-            forgone: Arc::clone(&forgone),
-        };
+        let own = Writer { store: Arc::clone(&store), newest_alert: newest_alert.clone() };
         let writer = std::thread::Builder::new().name("state".into()).spawn(move || own.write_all(&receiver));
         let writer = writer.map_err(|error| storage(path, redb::Error::Io(error)))?;
         Ok(Self {
-            database,
-            path: path.to_owned(),
+            store,
             requests: Some(requests),
             writer: Some(writer),
             created_ms,
             is_backlog_read,
-            claims: callers::Claims::default(),
-            forgone,
             newest_alert,
         })
     }
@@ -140,15 +126,20 @@ impl EmbeddedState {
     /// # Errors
     /// The file can't be read.
     pub fn shards(&self) -> Result<Vec<(ShardId, ShardHeader)>, StateError> {
-        let path = &self.path;
-        let read = self.database.begin_read().map_err(|error| storage(path, error.into()))?;
-        let table = read.open_table(SHARDS).map_err(|error| storage(path, error.into()))?;
+        let stored = self.read(|read| {
+            let table = read.open_table(SHARDS)?;
+            let entries = table.iter()?.map(|entry| {
+                let (key, value) = entry?;
+                Ok((
+                    ShardId::from_stored(key.value()),
+                    postcard::from_bytes::<ShardHeader>(value.value()).ok(),
+                ))
+            });
+            entries.collect::<Result<Vec<_>, redb::Error>>()
+        })?;
         let mut shards = Vec::new();
-        for entry in table.iter().map_err(|error| storage(path, error.into()))? {
-            let (key, value) = entry.map_err(|error| storage(path, error.into()))?;
-            let shard = ShardId::from_stored(key.value());
-            let mut header: ShardHeader =
-                postcard::from_bytes(value.value()).map_err(|_| self.damaged(&shard, "header"))?;
+        for (shard, header) in stored {
+            let mut header = header.ok_or_else(|| self.damaged(&shard, "header"))?;
             if let Position::Files(files) = &mut header.position {
                 *files = self.files(&shard)?;
             }
@@ -167,25 +158,25 @@ impl EmbeddedState {
         header: ShardHeader,
         limits: StateLimits,
     ) -> Result<ShardState, StateError> {
-        let path = &self.path;
-        let read = self.database.begin_read().map_err(|error| storage(path, error.into()))?;
-        let table = read.open_table(PIECES).map_err(|error| storage(path, error.into()))?;
-        let mut loading = Loading::begin(header.newest_s, limits);
         let name = shard.as_str();
-        for entry in table.range((name, 0)..=(name, u64::MAX)).map_err(|error| storage(path, error.into()))? {
-            let (_, value) = entry.map_err(|error| storage(path, error.into()))?;
-            if !loading.add(value.value()) {
-                return Err(self.damaged(shard, "counts"));
+        let loading = self.read(|read| {
+            let table = read.open_table(PIECES)?;
+            let mut loading = Loading::begin(header.newest_s, limits);
+            for entry in table.range((name, 0)..=(name, u64::MAX))? {
+                if !loading.add(entry?.1.value()) {
+                    return Ok(None);
+                }
             }
-        }
-        Ok(loading.finish(header))
+            Ok(Some(loading))
+        })?;
+        Ok(loading.ok_or_else(|| self.damaged(shard, "counts"))?.finish(header))
     }
 
-    /// Makes a change durable. Returns the bytes of counts and ids that it wrote.
+    /// Makes a change durable.
     ///
     /// # Errors
     /// It is not durable; the state is as it was.
-    pub async fn write(&self, change: Change) -> Result<usize, StateError> {
+    pub async fn write(&self, change: Change) -> Result<Written, StateError> {
         let (reply, answer) = oneshot::channel();
         let requests = self.requests.as_ref().ok_or(StateError::Closed)?;
         requests.send((change, reply)).map_err(|_| StateError::Closed)?;
@@ -196,29 +187,30 @@ impl EmbeddedState {
         &self,
         read: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, StateError> {
-        let begun = self.database.begin_read().map_err(redb::Error::from);
-        begun.and_then(|begun| read(&begun)).map_err(|error| storage(&self.path, error))
+        let begun = self.store.begin_read();
+        begun.and_then(|begun| read(&begun)).map_err(|error| storage(self.store.path(), error))
     }
 
     fn files(&self, shard: &ShardId) -> Result<BTreeMap<String, FileProgress>, StateError> {
-        let path = &self.path;
-        let read = self.database.begin_read().map_err(|error| storage(path, error.into()))?;
-        let table = read.open_table(FILES).map_err(|error| storage(path, error.into()))?;
-        let mut files = BTreeMap::new();
-        for entry in table.range((shard.as_str(), "")..).map_err(|error| storage(path, error.into()))? {
-            let (key, value) = entry.map_err(|error| storage(path, error.into()))?;
-            let (owner, file) = key.value();
-            if owner != shard.as_str() {
-                break;
+        let files = self.read(|read| {
+            let table = read.open_table(FILES)?;
+            let mut files = BTreeMap::new();
+            for entry in table.range((shard.as_str(), "")..)? {
+                let (key, value) = entry?;
+                let (owner, file) = key.value();
+                if owner != shard.as_str() {
+                    break;
+                }
+                let Ok(progress) = postcard::from_bytes(value.value()) else { return Ok(None) };
+                files.insert(file.to_owned(), progress);
             }
-            let progress = postcard::from_bytes(value.value()).map_err(|_| self.damaged(shard, "files"))?;
-            files.insert(file.to_owned(), progress);
-        }
-        Ok(files)
+            Ok(Some(files))
+        })?;
+        files.ok_or_else(|| self.damaged(shard, "files"))
     }
 
     fn damaged(&self, shard: &ShardId, what: &'static str) -> StateError {
-        StateError::Damaged { path: self.path.display().to_string(), shard: shard.to_string(), what }
+        StateError::Damaged { path: self.store.path().display().to_string(), shard: shard.to_string(), what }
     }
 }
 
@@ -242,10 +234,13 @@ struct Prepared {
 
 /// Makes the tables and checks the version. A state of an older version becomes one of this program's: what the newer
 /// has more begins empty.
-fn prepare(database: &Database, path: &Path, now_ms: u64) -> Result<Prepared, StateError> {
-    let known = STATE_VERSION;
-    let write = database.begin_write().map_err(|error| storage(path, error.into()))?;
-    let tables = || -> Result<(u64, Prepared), redb::Error> {
+fn prepare(store: &Store, now_ms: u64) -> Result<Prepared, StateError> {
+    let (known, path) = (STATE_VERSION, store.path());
+    let prepared = store.write(|write| {
+        let found = write.open_table(META)?.get("state_version")?.map(|found| found.value());
+        if let Some(found) = found.filter(|found| *found > known) {
+            return Ok(Err(found));
+        }
         write.open_table(SHARDS)?;
         write.open_table(PIECES)?;
         write.open_table(FILES)?;
@@ -253,26 +248,19 @@ fn prepare(database: &Database, path: &Path, now_ms: u64) -> Result<Prepared, St
         write.open_table(callers::DETAILS)?;
         write.open_table(outbox::ALERTS)?;
         write.open_table(outbox::CURSORS)?;
-        let newest_alert = outbox::newest(&write)?;
+        let newest_alert = outbox::newest(write)?;
         let mut meta = write.open_table(META)?;
-        let found = meta.get("state_version")?.map(|found| found.value());
-        if found.is_none_or(|found| found < known) {
-            meta.insert("state_version", known)?;
-        }
+        meta.insert("state_version", known)?;
         let created_ms = meta.get("created_ms")?.map(|found| found.value());
         if created_ms.is_none() {
             meta.insert("created_ms", now_ms)?;
         }
         let is_backlog_read = meta.get(BACKLOG_READ)?.is_some();
         let created_ms = created_ms.unwrap_or(now_ms);
-        Ok((found.unwrap_or(known), Prepared { created_ms, is_backlog_read, newest_alert }))
-    };
-    let (found, prepared) = tables().map_err(|error| storage(path, error))?;
-    if found > known {
-        return Err(StateError::Newer { path: path.display().to_string(), found, known });
-    }
-    write.commit().map_err(|error| storage(path, error.into()))?;
-    Ok(prepared)
+        Ok(Ok(Prepared { created_ms, is_backlog_read, newest_alert }))
+    });
+    let prepared = prepared.map_err(|error| storage(path, error))?;
+    prepared.map_err(|found| StateError::Newer { path: path.display().to_string(), found, known })
 }
 
 /// When all that there was to read at the very first start was read.
@@ -289,10 +277,8 @@ fn storage(path: &Path, error: redb::Error) -> StateError {
 
 /// What the writing thread has.
 struct Writer {
-    database: Arc<Database>,
-    path: PathBuf,
+    store: Arc<Store>,
     newest_alert: watch::Sender<u64>,
-    forgone: Arc<callers::Forgone>,
 }
 
 impl Writer {
@@ -303,10 +289,10 @@ impl Writer {
                 std::iter::once(first).chain(requests.try_iter().take(GROUP - 1)).collect();
             let (changes, replies): (Vec<Change>, Vec<_>) = waiting.into_iter().unzip();
             match self.write_group(changes) {
-                Ok(Written { bytes, newest }) => {
-                    for (reply, bytes) in replies.into_iter().zip(bytes) {
+                Ok((written, newest)) => {
+                    for (reply, written) in replies.into_iter().zip(written) {
                         // A task that no longer waits has no use for the answer.
-                        reply.send(Ok(bytes)).ok();
+                        reply.send(Ok(written)).ok();
                     }
                     if let Some(newest) = newest {
                         self.newest_alert.send_replace(newest);
@@ -316,56 +302,44 @@ impl Writer {
                     let message = error.to_string();
                     for reply in replies {
                         let error = redb::Error::Io(std::io::Error::other(message.clone()));
-                        reply.send(Err(storage(&self.path, error))).ok();
+                        reply.send(Err(storage(self.store.path(), error))).ok();
                     }
                 }
             }
         }
     }
 
-    fn write_group(&self, changes: Vec<Change>) -> Result<Written, redb::Error> {
-        let write = self.database.begin_write()?;
+    /// What each change wrote, and the number of the newest alert if there are new ones.
+    fn write_group(&self, changes: Vec<Change>) -> Result<(Vec<Written>, Option<u64>), redb::Error> {
         let mut newest = None;
-        let bytes: Result<Vec<usize>, redb::Error> =
-            changes.into_iter().map(|change| apply(&write, change, &mut newest, &self.forgone)).collect();
-        let bytes = bytes?;
-        write.commit()?;
-        Ok(Written { bytes, newest })
+        let written = self.store.write(|write| {
+            changes.into_iter().map(|change| apply(write, change, &mut newest)).collect::<Result<_, _>>()
+        })?;
+        Ok((written, newest))
     }
 }
 
-/// What a group of changes wrote.
-struct Written {
-    /// Of each change, the bytes of counts and ids.
-    bytes: Vec<usize>,
-    /// The number of the newest alert, if there are new ones.
-    newest: Option<u64>,
-}
-
-fn apply(
-    write: &WriteTransaction,
-    change: Change,
-    newest: &mut Option<u64>,
-    forgone: &callers::Forgone,
-) -> Result<usize, redb::Error> {
-    match change {
+fn apply(write: &WriteTransaction, change: Change, newest: &mut Option<u64>) -> Result<Written, redb::Error> {
+    let mut remembered = Remembered::default();
+    let bytes = match change {
         Change::Commit(commit) => {
             put_header(write, &commit.shard, &commit.header)?;
             put_files(write, &commit.shard, &commit.files)?;
-            callers::merge(write, &commit.weak, forgone)?;
-            *newest = outbox::append(write, &commit.weak.alerts)?.or(*newest);
+            let alerts;
+            (remembered, alerts) = callers::merge(write, &commit.weak)?;
+            *newest = outbox::append(write, &alerts)?.or(*newest);
             let bytes = commit.piece.len();
             if bytes > 0 {
                 let mut pieces = write.open_table(PIECES)?;
                 let next = next_number(&pieces, &commit.shard)?;
                 pieces.insert((commit.shard.as_str(), next), &commit.piece[..])?;
             }
-            Ok(bytes)
+            bytes
         }
-        Change::Snapshot(shard, snapshot) => replace_pieces(write, &shard, snapshot),
+        Change::Snapshot(shard, snapshot) => replace_pieces(write, &shard, snapshot)?,
         Change::Initial(shards) => {
             shards.iter().try_for_each(|(shard, header)| put_header(write, shard, header))?;
-            Ok(0)
+            0
         }
         Change::Start { shard, header, snapshot, inherited, forgotten } => {
             put_header(write, &shard, &header)?;
@@ -379,16 +353,30 @@ fn apply(
             for parent in forgotten {
                 remove_pieces(write, &parent)?;
             }
-            Ok(bytes)
+            bytes
         }
         Change::BacklogRead(now_ms) => {
             write.open_table(META)?.insert(BACKLOG_READ, now_ms)?;
-            Ok(0)
+            0
         }
-        Change::Sinks(sinks) => outbox::set_sinks(write, &sinks).map(|()| 0),
-        Change::Delivered(delivered) => outbox::deliver(write, &delivered).map(|()| 0),
-        Change::Forget(before_s) => callers::forget(write, before_s).map(|forgotten| forgotten as usize),
-    }
+        Change::Sinks(sinks) => {
+            outbox::set_sinks(write, &sinks)?;
+            0
+        }
+        Change::Delivered(delivered) => {
+            outbox::deliver(write, &delivered)?;
+            0
+        }
+        Change::Forget(before_s) => {
+            let forgotten = callers::forget(write, before_s)?;
+            tracing::info!(
+                forgotten,
+                "the memory of weak callers was full: those silent for long are forgotten"
+            );
+            0
+        }
+    };
+    Ok(Written { bytes, remembered })
 }
 
 fn stored_newest(write: &WriteTransaction, shard: &ShardId) -> Result<Option<i64>, redb::Error> {

@@ -11,12 +11,12 @@ use std::sync::Arc;
 use ::bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::alert::Alert;
-use crate::callers::Entry;
+use crate::callers::{CallerPolicy, Entry};
 use crate::duplicates::{DuplicateLimits, Duplicates, IdsPiece};
+use crate::event::judge::Weakness;
 use crate::source::{FileProgress, Position, ShardId};
 use crate::totals::Totals;
-use crate::window::{CallerLimits, HOUR_S, MINUTE_S, Windows, bucket};
+use crate::window::{CallerLimits, HOUR_S, MINUTE_S, Overflow, Windows, bucket};
 use crate::window::{Piece, PieceReader};
 
 pub use embedded::EmbeddedState;
@@ -190,20 +190,49 @@ pub struct Commit {
     pub piece: Bytes,
     /// How far files were read, of those that moved.
     pub files: Vec<(String, FileProgress)>,
-    /// What was counted of weak callers, and what people are told.
+    /// What was counted of weak callers.
     pub weak: Arc<WeakCommit>,
 }
 
-/// What one commit adds to the memory of weak callers and to the outbox.
+/// What one commit adds to the memory of weak callers.
 pub struct WeakCommit {
     /// What the callers did.
     pub callers: Vec<Entry>,
-    /// What people are told.
-    pub alerts: Vec<Alert>,
-    /// Texts that a list of a caller holds.
-    pub values: usize,
-    /// Callers that are remembered.
-    pub room: CallerLimits,
+    /// By what it is judged who is new.
+    pub judge: Judge,
+}
+
+/// By what it is judged who is new.
+#[derive(Clone)]
+pub struct Judge {
+    /// What the config says of weak callers.
+    pub policy: Arc<CallerPolicy>,
+    /// Nobody is paged: new callers are remembered.
+    pub is_learning: bool,
+    /// Wall time, in milliseconds since 1970.
+    pub now_ms: u64,
+    /// Where the page is served; none if alerts go nowhere.
+    pub alert_link: Option<Arc<str>>,
+}
+
+/// What a commit made of weak callers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Remembered {
+    /// Callers of our own that were new, by weakness.
+    pub new_callers: [u64; Weakness::ALL.len()],
+    /// Callers that are decided, by the hash of their key, and the greatest event time that is known of them.
+    pub decided: Vec<(u64, i64)>,
+    /// Callers that found no room.
+    pub overflow: Overflow,
+}
+
+/// What a change wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Bytes of counts and ids.
+    pub bytes: usize,
+    /// What became of weak callers.
+    pub remembered: Remembered,
 }
 
 /// A piece as it is stored.

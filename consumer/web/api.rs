@@ -46,13 +46,25 @@ fn status_json(web: &Web) -> Value {
         "config": web.status.borrow().config,
         "limits_hit": limits_hit(web),
         "callers": callers,
+        "learning": learning_json(web, now_ms),
         "sources": web.sources.iter().map(source_json).collect::<Vec<_>>(),
-        "sinks": web.sinks.iter().map(|sink| sink_json(&sink.shown())).collect::<Vec<_>>(),
+        "sinks": web.shown_sinks().map(|shown| sink_json(&shown)).collect::<Vec<_>>(),
         "quantiles_5m": {
             "event_delay_seconds": web.metrics.event_delay.quantiles(now_ms),
             "processing_seconds": web.metrics.processing.quantiles(now_ms),
         },
         "now": time::format(web.views.now_s(now_ms)),
+    })
+}
+
+/// Whether new weak callers are remembered without a page, and until when.
+fn learning_json(web: &Web, now_ms: u64) -> Value {
+    let learn_for_ms = web.settings.borrow().weak_callers.learn_for_ms;
+    let is_on = web.learning.is_on(learn_for_ms, now_ms);
+    json!({
+        "on": is_on,
+        "until": is_on.then(|| time::format((web.learning.ends_ms(learn_for_ms) / 1000).cast_signed())),
+        "waits_for": web.learning.waits_for().filter(|_| is_on),
     })
 }
 

@@ -14,7 +14,7 @@ use super::error::ApiError;
 use super::parameters::{Parameters, bad_cursor};
 use super::shared::Shared;
 use crate::callers::advice::{self, Presigned};
-use crate::callers::{CallerKey, CallerState, Detail, OwnedKey};
+use crate::callers::{CallerKey, Detail, OwnedKey};
 use crate::event::judge::Weakness;
 use crate::event::time;
 use crate::state::embedded::ListedCaller;
@@ -75,19 +75,21 @@ fn row(caller: &ListedCaller) -> Value {
     shown.insert("errors".into(), row.errors.into());
     shown.insert("first_seen".into(), time::format(row.first_s).into());
     shown.insert("last_seen".into(), time::format(row.last_s).into());
-    for ((_, name), texts) in Detail::ALL.iter().zip(details) {
-        shown.insert((*name).into(), json!(texts));
+    for (detail, name) in Detail::SHOWN {
+        shown.insert(name.into(), json!(details[detail as usize]));
     }
     shown.insert("presigned".into(), json!(row.presigned as f64 / row.calls.max(1) as f64));
-    // While the shard that decides has not committed, someone is about to be paged.
-    shown.insert("state".into(), row.state.unwrap_or(CallerState::Paged).label().into());
+    shown.insert("state".into(), row.state.label().into());
     shown.insert("advice".into(), advice_for(caller).into());
     Value::Object(shown)
 }
 
 /// What to do about this caller.
 pub fn advice_for(caller: &ListedCaller) -> String {
-    let clients = caller.details[Detail::Client as usize].iter().map(String::as_str);
+    // A hint of the runtime or the place tells more than the client does.
+    let [clients, hints] = [Detail::Client, Detail::Hint].map(|detail| &caller.details[detail as usize]);
+    let is_hinted = caller.key.weakness != Weakness::SigV2 && !hints.is_empty();
+    let clients = if is_hinted { hints } else { clients }.iter().map(String::as_str);
     let presigned = Presigned::of(caller.row.presigned, caller.row.calls);
     advice::for_all(caller.key.weakness, &caller.key.principal, presigned, clients)
 }

@@ -32,8 +32,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::Clock;
 use crate::metrics::Metrics;
-use crate::pipeline::{Readiness, Settings, Views};
-use crate::sink::SinkStatus;
+use crate::pipeline::{Learning, Readiness, Settings, Views};
+use crate::sink::{Shown, SinkStatus};
 use crate::source::Source;
 use crate::state::EmbeddedState;
 
@@ -48,6 +48,8 @@ pub struct Web {
     pub views: Arc<Views>,
     /// The weak callers.
     pub state: Arc<EmbeddedState>,
+    /// Whether weak callers are remembered without a page.
+    pub learning: Arc<Learning>,
     /// Where records come from.
     pub sources: Vec<Arc<dyn Source>>,
     /// What each sink of alerts shows of itself.
@@ -64,6 +66,14 @@ pub struct Web {
     pub status: watch::Receiver<Arc<Status>>,
     /// Takes what `POST /-/reload` asks for; none where there is no config file to read again.
     pub reload: Option<mpsc::Sender<ReloadRequest>>,
+}
+
+impl Web {
+    /// What the sinks show of themselves.
+    fn shown_sinks(&self) -> impl Iterator<Item = Shown> {
+        let newest = *self.state.newest_alert().borrow();
+        self.sinks.iter().map(move |sink| sink.shown(newest))
+    }
 }
 
 /// The config in force, as far as it is shown or heeded here.

@@ -30,6 +30,9 @@ fn scrape(web: &Web, now_ms: u64) -> Result<String, ApiError> {
     set_window_calls(web, at_s, series);
     set_window_callers(web, at_s);
     set_callers(web, series)?;
+    for sink in web.shown_sinks() {
+        web.metrics.alerts_undelivered.with_label_values(&[&sink.sink]).set(sink.undelivered as f64);
+    }
     set_shards(web, series);
     web.metrics.text().map_err(|broken| {
         error!(error = %broken, "the metrics can't be written");
@@ -95,7 +98,7 @@ fn set_callers(web: &Web, series: usize) -> Result<(), ApiError> {
     let visited = web.state.visit_callers(|key, row| {
         callers += 1;
         paged += usize::from(row.paged_ms.is_some());
-        let (is_own, last_s) = (row.state != Some(CallerState::Outside), row.last_s);
+        let (is_own, last_s) = (row.state != CallerState::Outside, row.last_s);
         let gives_way = |least: &Reverse<ShownCaller>| (is_own, last_s) > (least.0.is_own, least.0.last_s);
         if shown.len() < series || shown.peek().is_some_and(gives_way) {
             let (first_s, paged_ms) = (row.first_s, row.paged_ms);

@@ -62,7 +62,7 @@ fn settings(series: usize) -> Settings {
         decode: Limits { decompressed_bytes: 1 << 20, event_bytes: 1 << 20, depth: 64 },
         duplicates: DuplicateLimits { for_s: 86_400, ids: 1000 },
         callers: CallerLimits { own: 1000, outside: 1000 },
-        weak_callers: crate::callers::CallerPolicy::default(),
+        weak_callers: Arc::default(),
         series,
         commit_interval_ms: 1000,
         commit_bytes: 1 << 20,
@@ -89,12 +89,15 @@ impl Server {
         let clock = Arc::clone(&now_ms);
         let folder = tempfile::tempdir().unwrap();
         let state = crate::state::EmbeddedState::open(&folder.path().join("state"), NOW_MS).unwrap();
+        let (state, views, readiness) = (Arc::new(state), Arc::new(views), Arc::new(ready()));
+        let learning = Learning::new(Arc::clone(&state), Arc::clone(&views), Arc::clone(&readiness));
         let web = Arc::new(Web {
-            views: Arc::new(views),
-            state: Arc::new(state),
+            views,
+            state,
+            learning: Arc::new(learning),
             sources: Vec::new(),
             sinks: Vec::new(),
-            readiness: Arc::new(ready()),
+            readiness,
             metrics: Arc::new(Metrics::new().unwrap()),
             settings,
             clock: Arc::new(move || clock.load(Ordering::Relaxed)),

@@ -112,6 +112,7 @@ impl Source for FilesSource {
             status,
             batches: sender,
             shutdown,
+            has_failed: false,
         };
         // Reading files blocks, and standard input may block for ever.
         tokio::task::spawn_blocking(move || reader.run());

@@ -24,6 +24,8 @@ pub struct Reader {
     pub status: Arc<ShardStatus>,
     pub batches: Sender,
     pub shutdown: CancellationToken,
+    /// Something could not be read in this pass.
+    pub has_failed: bool,
 }
 
 /// The reader was told to stop.
@@ -39,6 +41,7 @@ impl Reader {
         let mut has_looked_before = false;
         loop {
             let looked_ms = (self.clock)();
+            self.has_failed = false;
             let files = self.list();
             for file in files {
                 if self.read(&file, &mut sizes).is_err() {
@@ -48,7 +51,8 @@ impl Reader {
             if !self.options.follow {
                 return;
             }
-            let told = if has_looked_before { self.tell_all_is_read(looked_ms) } else { Ok(()) };
+            let is_all_read = has_looked_before && !self.has_failed;
+            let told = if is_all_read { self.tell_all_is_read(looked_ms) } else { Ok(()) };
             if told.and_then(|()| self.wait()).is_err() {
                 return;
             }
@@ -69,7 +73,7 @@ impl Reader {
         })
     }
 
-    fn list(&self) -> Vec<PathBuf> {
+    fn list(&mut self) -> Vec<PathBuf> {
         match walk::list(&self.options.paths) {
             Ok(files) => {
                 self.status.set_error(None);
@@ -78,6 +82,7 @@ impl Reader {
             Err(error) => {
                 tracing::error!(source = self.options.name, %error, "files can't be listed");
                 self.status.set_error(Some(error));
+                self.has_failed = true;
                 Vec::new()
             }
         }
@@ -222,7 +227,8 @@ impl Reader {
         })
     }
 
-    fn fail(&self, path: &Path, error: &std::io::Error) {
+    fn fail(&mut self, path: &Path, error: &std::io::Error) {
+        self.has_failed = true;
         let error = format!("{}: {error}", path.display());
         tracing::error!(source = self.options.name, %error, "a file can't be read and is passed over");
         self.status.set_error(Some(error));

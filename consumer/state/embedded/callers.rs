@@ -1,16 +1,13 @@
 //! Weak callers in the state's file: a row each, and their lists. One set for all shards, so a reshard moves nothing.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use parking_lot::Mutex;
 use redb::{ReadOnlyTable, ReadableTable, Table, TableDefinition, WriteTransaction};
 
 use super::{EmbeddedState, META, not_written};
-use crate::callers::{CallerKey, Detail, Entry, OwnedKey, Row};
+use crate::alert::{self, Alert};
+use crate::callers::verdict::{Known, Verdict};
+use crate::callers::{CallerKey, CallerState, Detail, Entry, OwnedKey, Row};
 use crate::event::judge::Weakness;
-use crate::source::ShardId;
-use crate::state::{StateError, WeakCommit};
+use crate::state::{Judge, Remembered, StateError, WeakCommit};
 use crate::window::{CallerLimits, OVERFLOW, OVERFLOW_OUTSIDE};
 
 /// By weakness, account and principal.
@@ -18,15 +15,13 @@ pub(super) const CALLERS: TableDefinition<'_, (u8, &str, &str), &[u8]> = TableDe
 /// By the caller's number, list and text: the last day that the text was seen on.
 pub(super) const DETAILS: TableDefinition<'_, (u64, u8, &str), i32> = TableDefinition::new("caller_details");
 
+/// Bytes of texts in one answer; what follows is asked for with a cursor.
+const MOST_LISTED_BYTES: usize = 32 << 20;
+
 /// Keys of `meta`.
 const NEXT_NUMBER: &str = "next_caller";
 const OWN: &str = "own_callers";
 const OUTSIDE: &str = "outside_callers";
-
-/// Who is being decided on, and by which shard. Only one process has the file open, so claims live in memory: those
-/// of a process that ended are void, and what it did not commit is decided anew.
-#[derive(Default)]
-pub(super) struct Claims(Mutex<HashMap<OwnedKey, ShardId>>);
 
 /// How many weak callers are remembered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,13 +30,6 @@ pub struct CallerCounts {
     pub own: u64,
     /// Outside the organisation, when they were first seen.
     pub outside: u64,
-}
-
-/// Callers that found no room since this was last asked.
-#[derive(Default)]
-pub(super) struct Forgone {
-    own: AtomicU64,
-    outside: AtomicU64,
 }
 
 /// A caller with its lists.
@@ -56,34 +44,6 @@ pub struct ListedCaller {
 }
 
 impl EmbeddedState {
-    /// Claims the right to decide on a caller. False if another shard has it, or this one has it already.
-    pub fn claim(&self, shard: &ShardId, key: CallerKey<'_>) -> bool {
-        let mut claims = self.claims.0.lock();
-        match claims.entry(key.to_owned()) {
-            std::collections::hash_map::Entry::Occupied(_) => false,
-            std::collections::hash_map::Entry::Vacant(free) => {
-                free.insert(shard.clone());
-                true
-            }
-        }
-    }
-
-    /// Gives a claim back.
-    pub fn release(&self, key: &OwnedKey) {
-        self.claims.0.lock().remove(key);
-    }
-
-    /// Gives back all claims of a shard: what it decided is durable.
-    pub fn release_all(&self, shard: &ShardId) {
-        self.claims.0.lock().retain(|_, owner| owner != shard);
-    }
-
-    /// Commits of callers that found no room, since this was last asked.
-    pub fn take_forgone(&self) -> CallerCounts {
-        let take = |count: &AtomicU64| count.swap(0, Ordering::Relaxed);
-        CallerCounts { own: take(&self.forgone.own), outside: take(&self.forgone.outside) }
-    }
-
     /// The rows of these callers, and how many there are in all.
     ///
     /// # Errors
@@ -102,7 +62,7 @@ impl EmbeddedState {
         })
     }
 
-    /// At most `limit` callers behind `after`, by weakness, account and principal; of one weakness, or all. The second
+    /// At most `limit` callers behind `after`, fewer if their lists are long, by weakness, account and principal; of one weakness, or all. The second
     /// value tells whether more follow.
     ///
     /// # Errors
@@ -121,7 +81,7 @@ impl EmbeddedState {
                 (None, Some(weakness)) => (weakness as u8, "", ""),
                 (None, None) => (0, "", ""),
             };
-            let mut listed = Vec::new();
+            let (mut listed, mut bytes) = (Vec::new(), 0);
             for entry in rows.range(first..)? {
                 let (key, value) = entry?;
                 let Some(key) = read_key(key.value()) else { continue };
@@ -131,11 +91,12 @@ impl EmbeddedState {
                 if weakness.is_some_and(|weakness| weakness != key.weakness) {
                     break;
                 }
-                if listed.len() == limit {
+                if listed.len() == limit || bytes > MOST_LISTED_BYTES {
                     return Ok((listed, true));
                 }
                 let Some(row) = read_row(value.value()) else { continue };
                 let details = lists_of(&details, row.number)?;
+                bytes += details.iter().flatten().map(|text| text.len() + size_of::<String>()).sum::<usize>();
                 listed.push(ListedCaller { key: key.to_owned(), row, details });
             }
             Ok((listed, false))
@@ -159,14 +120,15 @@ impl EmbeddedState {
     }
 }
 
-/// Adds what a commit counted of weak callers.
+/// Adds what a commit counted of weak callers, and decides who is new. There is one writer, so whatever other shards
+/// committed before is seen here, and what is decided here is seen by those that come after.
 pub(super) fn merge(
     write: &WriteTransaction,
     weak: &WeakCommit,
-    forgone: &Forgone,
-) -> Result<(), redb::Error> {
+) -> Result<(Remembered, Vec<Alert>), redb::Error> {
+    let (mut remembered, mut alerts) = (Remembered::default(), Vec::new());
     if weak.callers.is_empty() {
-        return Ok(());
+        return Ok((remembered, alerts));
     }
     let (mut rows, mut details) = (write.open_table(CALLERS)?, write.open_table(DETAILS)?);
     let mut meta = write.open_table(META)?;
@@ -174,29 +136,82 @@ pub(super) fn merge(
         let mut key = entry.key.borrow();
         let mut row = row_of(&rows, key)?;
         let is_overflow =
-            entry.is_overflow || (row.is_none() && !has_room(&counts(&meta)?, entry.is_outside, weak.room));
+            row.is_none() && !has_room(counts(&meta)?, entry.is_outside, weak.judge.policy.room);
         if is_overflow {
-            let count = if entry.is_outside { &forgone.outside } else { &forgone.own };
-            count.fetch_add(1, Ordering::Relaxed);
+            let count = &mut remembered.overflow;
+            *(if entry.is_outside { &mut count.outside } else { &mut count.own }) += 1;
             key = overflow_key(key.weakness, entry.is_outside);
             row = row_of(&rows, key)?;
         }
-        let mut row = match row {
-            Some(row) => row,
-            None => {
-                let kind = if entry.is_outside { OUTSIDE } else { OWN };
-                count_up(&mut meta, kind)?;
-                Row::new(count_up(&mut meta, NEXT_NUMBER)?)
-            }
-        };
+        let before = row.as_ref().map(|row| row.state);
+        let mut row = decide(row, key, entry, &weak.judge, &mut remembered, &mut alerts);
+        count_owner(&mut meta, before, row.state)?;
+        if before.is_none() {
+            row.number = count_up(&mut meta, NEXT_NUMBER)?;
+        }
         row.add(entry);
         if !is_overflow {
-            merge_lists(&mut details, &mut row, entry, weak.values)?;
+            merge_lists(&mut details, &mut row, entry, weak.judge.policy.values)?;
+            let is_decided = !entry.is_outside && row.state >= CallerState::Learned;
+            remembered.decided.extend(is_decided.then_some((entry.hash, row.last_s)));
         }
         let bytes = postcard::to_stdvec(&row).map_err(not_written)?;
         rows.insert(stored_key(key), bytes.as_slice())?;
     }
-    Ok(())
+    Ok((remembered, alerts))
+}
+
+/// Judges each call by which a caller may be new. Returns the row as it is before the calls are added.
+fn decide(
+    row: Option<Row>,
+    key: CallerKey<'_>,
+    entry: &Entry,
+    judge: &Judge,
+    remembered: &mut Remembered,
+    alerts: &mut Vec<Alert>,
+) -> Row {
+    let mut known = row.as_ref().map(Row::known);
+    let mut paged_ms = row.as_ref().and_then(|row| row.paged_ms);
+    for sighting in &entry.sightings {
+        let forget_after_s = judge.policy.forget_after_s;
+        let is_new = known.is_none_or(|known| known.is_forgotten(sighting.time_s, forget_after_s));
+        remembered.new_callers[key.weakness as usize] += u64::from(is_new);
+        let state = match judge.policy.judge(known, key, sighting.time_s, judge.is_learning) {
+            Verdict::Known => known.map_or(CallerState::Learned, |known| known.state),
+            Verdict::Accepted => CallerState::Accepted,
+            Verdict::Learned => CallerState::Learned,
+            Verdict::Page => {
+                paged_ms = Some(judge.now_ms);
+                let link = judge.alert_link.as_deref();
+                alerts.extend(link.map(|link| alert::new_caller(key, sighting, judge.now_ms, link)));
+                CallerState::Paged
+            }
+        };
+        let last_s = known.map_or(sighting.time_s, |known| known.last_s.max(sighting.time_s));
+        known = Some(Known { state, last_s });
+    }
+    // Without a sighting: a stranger, or a caller of which the shard knew that it is decided.
+    let other = if entry.is_outside { CallerState::Outside } else { CallerState::Learned };
+    let state = known.map_or(other, |known| known.state);
+    Row { state, paged_ms, ..row.unwrap_or_else(|| Row::new(0, state)) }
+}
+
+/// Keeps the numbers of our own and of outside callers.
+fn count_owner(
+    meta: &mut Table<'_, &str, u64>,
+    before: Option<CallerState>,
+    after: CallerState,
+) -> Result<(), redb::Error> {
+    let kind = |state| if state == CallerState::Outside { OUTSIDE } else { OWN };
+    match before.map(kind) {
+        Some(before) if before == kind(after) => return Ok(()),
+        Some(before) => {
+            let count = meta.get(before)?.map_or(0, |found| found.value());
+            meta.insert(before, count.saturating_sub(1))?;
+        }
+        None => {}
+    }
+    count_up(meta, kind(after)).map(|_| ())
 }
 
 /// Forgets the callers that last called before `before_s`. Returns how many.
@@ -214,8 +229,7 @@ pub(super) fn forget(write: &WriteTransaction, before_s: i64) -> Result<u64, red
     for (key, row) in &silent {
         rows.remove(stored_key(key.borrow()))?;
         details.retain_in((row.number, 0, "")..(row.number + 1, 0, ""), |_, _| false)?;
-        let is_outside = row.state == Some(crate::callers::CallerState::Outside);
-        let kind = if is_outside { OUTSIDE } else { OWN };
+        let kind = if row.state == CallerState::Outside { OUTSIDE } else { OWN };
         let count = meta.get(kind)?.map_or(0, |found| found.value());
         meta.insert(kind, count.saturating_sub(1))?;
     }
@@ -223,12 +237,12 @@ pub(super) fn forget(write: &WriteTransaction, before_s: i64) -> Result<u64, red
 }
 
 /// Whether one more weak caller is remembered.
-pub fn has_room(counts: &CallerCounts, is_outside: bool, room: CallerLimits) -> bool {
+pub fn has_room(counts: CallerCounts, is_outside: bool, room: CallerLimits) -> bool {
     if is_outside { counts.outside < room.outside as u64 } else { counts.own < room.own as u64 }
 }
 
 /// The row of all callers that found no room.
-pub fn overflow_key(weakness: Weakness, is_outside: bool) -> CallerKey<'static> {
+fn overflow_key(weakness: Weakness, is_outside: bool) -> CallerKey<'static> {
     let name = if is_outside { OVERFLOW_OUTSIDE } else { OVERFLOW };
     CallerKey { weakness, account_id: name, principal: name }
 }

@@ -108,8 +108,12 @@ pub(super) fn newest(write: &WriteTransaction) -> Result<u64, redb::Error> {
     Ok(write.open_table(META)?.get(ALERTS_MADE)?.map_or(0, |found| found.value()))
 }
 
-/// From now on there are these sinks. A new one begins where the furthest behind of its kind was, so that a sink that
-/// moves to another address loses nothing; the first of a kind begins with what comes.
+/// The place of a kind of sink of which there is none for now, and for which alerts wait.
+const PARKED: &str = "parked:";
+
+/// From now on there are these sinks. A new one begins where the furthest behind of its kind was, also if that is gone
+/// by now, so that neither a new address nor a start with another config loses anything; the first of a kind begins
+/// with what comes.
 pub(super) fn set_sinks(write: &WriteTransaction, sinks: &[String]) -> Result<(), redb::Error> {
     let newest = newest(write)?;
     let mut table = write.open_table(CURSORS)?;
@@ -126,8 +130,14 @@ pub(super) fn set_sinks(write: &WriteTransaction, sinks: &[String]) -> Result<()
         let begin = of_its_kind.map(|(_, cursor)| cursor.over).min().unwrap_or(newest);
         table.insert(sink.as_str(), (begin, begin))?;
     }
-    for (name, _) in known.iter().filter(|(name, _)| !sinks.contains(name)) {
+    for (name, cursor) in known.iter().filter(|(name, _)| !sinks.contains(name)) {
         table.remove(name.as_str())?;
+        let has_heir = sinks.iter().any(|sink| kind(sink) == kind(name));
+        if !has_heir && cursor.sent < newest {
+            let waiting = newest - cursor.sent;
+            tracing::warn!(sink = kind(name), waiting, "alerts wait for a sink that the config has no more");
+            table.insert(format!("{PARKED}{}", kind(name)).as_str(), (cursor.sent, cursor.over))?;
+        }
     }
     drop(table);
     clean(write)
@@ -165,5 +175,5 @@ fn cursor((sent, over): (u64, u64)) -> Cursor {
 }
 
 fn kind(sink: &str) -> &str {
-    sink.split('/').next().unwrap_or_default()
+    sink.strip_prefix(PARKED).unwrap_or(sink).split('/').next().unwrap_or_default()
 }

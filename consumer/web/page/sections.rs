@@ -10,7 +10,7 @@ use super::super::summary::Summary;
 use super::escape;
 use super::tables::{Cell, numbers, section, table, text};
 use super::text::{duration, instant, number, share};
-use crate::callers::{CallerState, OwnedKey, Row};
+use crate::callers::{OwnedKey, Row};
 use crate::event::judge::Weakness;
 use crate::event::time;
 use crate::pipeline::{WindowError, WindowRows};
@@ -189,7 +189,7 @@ impl NewestCaller {
             Cell::Html(instant(&time::format(first_s))),
             Cell::Html(instant(&time::format(row.last_s))),
             Cell::Number(row.calls),
-            Cell::Html(row.state.unwrap_or(CallerState::Paged).label().to_owned()),
+            Cell::Html(row.state.label().to_owned()),
         ]
     }
 }
@@ -205,7 +205,7 @@ fn in_words(weakness: Weakness) -> &'static str {
 
 /// Sinks that do not take alerts.
 fn waiting(web: &Web) -> String {
-    let troubled = web.sinks.iter().map(|sink| sink.shown()).filter(|shown| shown.error.is_some());
+    let troubled = web.shown_sinks().filter(|shown| shown.error.is_some());
     let lines = troubled.map(|shown| {
         format!(
             "</p>\n<p class=\"bad\">{} alerts wait for {}: {}",
