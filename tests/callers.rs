@@ -86,11 +86,16 @@ fn a_caller_that_was_silent_for_long_is_new_again() {
         let config = place.write("trailmeter.yaml", text);
         let mut run = Trailmeter::run(&["--config", &config]);
         run.wait_until_all_is_read();
+        run.wait_until("/api/v1/status", |status| status["sinks"][0]["undelivered"] == 0);
         let metrics = run.get("/metrics").1;
         assert!(run.stop().success());
-        let line =
-            metrics.lines().find(|line| line.starts_with("trailmeter_new_callers_total{weakness=\"sigv2\"}"));
-        line.unwrap().ends_with(" 1")
+        let value = |series: &str| {
+            let line = metrics.lines().find_map(|line| line.strip_prefix(series)).unwrap();
+            line.trim().parse::<u64>().unwrap()
+        };
+        let alerts = value("trailmeter_alerts_total{outcome=\"delivered\",sink=\"stdout\"}");
+        assert_eq!(value("trailmeter_new_callers_total{weakness=\"sigv2\"}"), alerts);
+        alerts == 1
     };
     assert!(told("a", "2025-01-01T00:00:00Z"));
     assert!(!told("b", "2025-01-11T00:00:00Z"), "exactly ten days");

@@ -124,6 +124,10 @@ fn each_of_300_new_callers_is_one_alert() {
     let fingerprints: BTreeSet<&str> =
         posted.iter().map(|alert| alert["fingerprint"].as_str().unwrap()).collect();
     assert_eq!(fingerprints.len(), 300);
+    // However often an alert came, it was found once.
+    let found: BTreeSet<String> =
+        posted.iter().map(|alert| format!("{} {}", alert["startsAt"], principal(alert))).collect();
+    assert_eq!(found.len(), 300);
 
     let known = known(&run);
     for (principal, (calls, first_seen, last_seen)) in &expected {

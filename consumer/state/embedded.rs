@@ -290,12 +290,12 @@ impl Writer {
             let (changes, replies): (Vec<Change>, Vec<_>) = waiting.into_iter().unzip();
             match self.write_group(changes) {
                 Ok((written, newest)) => {
+                    if let Some(newest) = newest {
+                        self.newest_alert.send_replace(newest);
+                    }
                     for (reply, written) in replies.into_iter().zip(written) {
                         // A task that no longer waits has no use for the answer.
                         reply.send(Ok(written)).ok();
-                    }
-                    if let Some(newest) = newest {
-                        self.newest_alert.send_replace(newest);
                     }
                 }
                 Err(error) => {
@@ -440,3 +440,6 @@ fn replace_pieces(
     result?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,204 @@
+//! Weak callers in a state's file: what several shards commit, one after the other.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::callers::{Accepted, Call, CallerPolicy, CallerState, Delta};
+use crate::event::judge::Weakness;
+use crate::event::{Event, Reported, SignatureVersion};
+use crate::state::{Judge, WeakCommit};
+use crate::window::CallerLimits;
+
+const DAY_S: i64 = 86_400;
+
+/// A state, and the policy that its commits are judged by.
+struct Fixture {
+    _folder: tempfile::TempDir,
+    state: EmbeddedState,
+    policy: CallerPolicy,
+}
+
+impl Fixture {
+    fn new(policy: CallerPolicy) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let state = EmbeddedState::open(&folder.path().join("state"), 0).unwrap();
+        Self { _folder: folder, state, policy }
+    }
+
+    /// What a shard counted of a caller: its calls' days.
+    fn counted(&self, delta: &mut Delta, principal: &str, days: &[i64], is_outside: bool) {
+        for day in days {
+            let event = Event { signature: Reported::Known(SignatureVersion::SigV2), ..Event::default() };
+            let call = Call { event: &event, time_s: day * DAY_S, account_id: "1", principal, is_outside };
+            delta.count(&call, &self.policy);
+        }
+    }
+
+    /// Commits what a shard counted. Returns for how many alerts.
+    fn commit(&self, delta: &mut Delta, is_learning: bool) -> u64 {
+        let before = *self.state.newest_alert().borrow();
+        let judge = Judge {
+            policy: Arc::new(self.policy.clone()),
+            is_learning,
+            now_ms: 7,
+            alert_link: Some("http://x".into()),
+        };
+        let commit = Commit {
+            shard: ShardId::new("s", "0"),
+            header: ShardHeader::begin(Position::TrimHorizon),
+            piece: bytes::Bytes::new(),
+            files: Vec::new(),
+            weak: Arc::new(WeakCommit { callers: delta.take(), judge }),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let written = runtime.block_on(self.state.write(Change::Commit(Box::new(commit)))).unwrap();
+        delta.remember(&written.remembered.decided);
+        *self.state.newest_alert().borrow() - before
+    }
+
+    /// A commit of one caller by a shard that knows of nothing yet.
+    fn commit_one(&self, principal: &str, days: &[i64], is_outside: bool) -> u64 {
+        let mut delta = Delta::default();
+        self.counted(&mut delta, principal, days, is_outside);
+        self.commit(&mut delta, false)
+    }
+
+    fn state_of(&self, principal: &str) -> CallerState {
+        let (callers, _) = self.state.list_callers(None, None, 100).unwrap();
+        callers.iter().find(|caller| &*caller.key.principal == principal).unwrap().row.state
+    }
+
+    fn counts(&self) -> CallerCounts {
+        self.state.caller_rows(std::iter::empty()).unwrap().1
+    }
+}
+
+fn policy() -> CallerPolicy {
+    CallerPolicy { forget_after_s: 10 * DAY_S, ..CallerPolicy::default() }
+}
+
+/// Accepted up to the end of day 2.
+fn accepting(principal: &str) -> CallerPolicy {
+    let accepted = Accepted {
+        principal: glob::Pattern::new(principal).unwrap(),
+        account_id: None,
+        weaknesses: Weakness::ALL.to_vec(),
+        until_s: 3 * DAY_S - 1,
+    };
+    CallerPolicy { accepted: vec![accepted], ..policy() }
+}
+
+#[test]
+fn shards_that_met_a_caller_at_once_page_it_once() {
+    let fixture = Fixture::new(policy());
+    let mut shards = [Delta::default(), Delta::default(), Delta::default()];
+    for shard in &mut shards {
+        fixture.counted(shard, "p", &[1], false);
+        assert_eq!(shard.take_news().len(), 1);
+    }
+    let alerts = shards.each_mut().map(|shard| fixture.commit(shard, false));
+    assert_eq!(alerts, [1, 0, 0]);
+}
+
+/// One shard sees the caller after a long silence, another one a call from before it; whoever commits first.
+#[test]
+fn a_silence_is_seen_by_the_shard_that_meets_its_end() {
+    for late_first in [false, true] {
+        let fixture = Fixture::new(policy());
+        assert_eq!(fixture.commit_one("p", &[1], false), 1);
+        let (mut fresh, mut late) = (Delta::default(), Delta::default());
+        fixture.counted(&mut fresh, "p", &[20], false);
+        fixture.counted(&mut late, "p", &[2], false);
+        let alerts = if late_first {
+            fixture.commit(&mut late, false) + fixture.commit(&mut fresh, false)
+        } else {
+            fixture.commit(&mut fresh, false) + fixture.commit(&mut late, false)
+        };
+        assert_eq!(alerts, 1, "late first: {late_first}");
+    }
+}
+
+#[test]
+fn a_silence_within_one_commit() {
+    let fixture = Fixture::new(policy());
+    assert_eq!(fixture.commit_one("p", &[1, 5, 20, 21, 40], false), 3);
+    assert_eq!(fixture.commit_one("p", &[41], false), 0);
+}
+
+#[test]
+fn an_acceptance_ends_with_the_first_call_after_it() {
+    let fixture = Fixture::new(accepting("p"));
+    assert_eq!(fixture.commit_one("p", &[1, 2], false), 0);
+    assert_eq!(fixture.state_of("p"), CallerState::Accepted);
+    assert_eq!(fixture.commit_one("p", &[2, 3, 4], false), 1);
+    assert_eq!(fixture.state_of("p"), CallerState::Paged);
+    assert_eq!(fixture.commit_one("p", &[5], false), 0);
+    // In one commit, and by two shards of which the one within the acceptance commits last.
+    let fixture = Fixture::new(accepting("p"));
+    assert_eq!(fixture.commit_one("p", &[2, 3], false), 1);
+    let fixture = Fixture::new(accepting("p"));
+    assert_eq!(fixture.commit_one("p", &[3], false), 1);
+    assert_eq!(fixture.commit_one("p", &[2], false), 0);
+    assert_eq!(fixture.state_of("p"), CallerState::Paged);
+}
+
+/// Was paged, was silent for long, and is accepted when it comes back: the end of that pages.
+#[test]
+fn who_comes_back_while_accepted_is_paged_afterwards() {
+    let fixture = Fixture::new(accepting("p"));
+    assert_eq!(fixture.commit_one("p", &[-20], false), 0);
+    let fixture = Fixture { policy: policy(), ..fixture };
+    assert_eq!(fixture.commit_one("q", &[-20], false), 1);
+    let fixture = Fixture { policy: accepting("q"), ..fixture };
+    assert_eq!(fixture.commit_one("q", &[1], false), 0);
+    assert_eq!(fixture.state_of("q"), CallerState::Accepted);
+    assert_eq!(fixture.commit_one("q", &[3], false), 1);
+}
+
+#[test]
+fn what_is_learned_is_known() {
+    let fixture = Fixture::new(policy());
+    let mut delta = Delta::default();
+    fixture.counted(&mut delta, "p", &[1], false);
+    assert_eq!(fixture.commit(&mut delta, true), 0);
+    assert_eq!(fixture.state_of("p"), CallerState::Learned);
+    assert_eq!(fixture.commit_one("p", &[2], false), 0);
+    assert_eq!(fixture.commit_one("p", &[20], false), 1);
+}
+
+#[test]
+fn a_full_memory_pages_once_and_makes_room_for_names_when_it_grows() {
+    let room = CallerLimits { own: 2, outside: 1 };
+    let fixture = Fixture::new(CallerPolicy { room, ..policy() });
+    let mut delta = Delta::default();
+    for principal in ["a", "b", "c", "d", "e"] {
+        fixture.counted(&mut delta, principal, &[1], false);
+    }
+    for principal in ["x", "y"] {
+        fixture.counted(&mut delta, principal, &[1], true);
+    }
+    // Two by name, one for all others; strangers have a room of their own.
+    assert_eq!(fixture.commit(&mut delta, false), 3);
+    assert_eq!(
+        (fixture.state_of("(overflow)"), fixture.state_of("(overflow outside)")),
+        (CallerState::Paged, CallerState::Outside)
+    );
+    assert_eq!(fixture.commit_one("c", &[2], false), 0);
+    let wide = CallerLimits { own: 20, outside: 20 };
+    let fixture = Fixture { policy: CallerPolicy { room: wide, ..policy() }, ..fixture };
+    assert_eq!(fixture.commit_one("c", &[3], false), 1);
+}
+
+/// Accounts may be added to the organisation later.
+#[test]
+fn a_stranger_that_becomes_ours_is_counted_as_ours() {
+    let fixture = Fixture::new(policy());
+    assert_eq!(fixture.commit_one("p", &[1], true), 0);
+    assert_eq!(fixture.counts(), CallerCounts { own: 0, outside: 1 });
+    assert_eq!(fixture.commit_one("p", &[2], false), 1);
+    assert_eq!(fixture.counts(), CallerCounts { own: 1, outside: 0 });
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(fixture.state.write(Change::Forget(3 * DAY_S))).unwrap();
+    assert_eq!(fixture.counts(), CallerCounts::default());
+    assert_eq!(fixture.state.list_callers(None, None, 10).unwrap().0, []);
+}
