@@ -47,12 +47,16 @@ fn a_full_disk_is_waited_for() {
         .spawn()
         .unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let began = Instant::now();
     let mut wait_for = |message: &str| -> Value {
-        let line = log
-            .by_ref()
-            .map(|line| serde_json::from_str::<Value>(&line).unwrap_or_default())
-            .find(|line| line["fields"]["message"].as_str().is_some_and(|said| said.starts_with(message)));
-        line.unwrap_or_else(|| panic!("it ended before {message:?}"))
+        for line in log.by_ref() {
+            assert!(began.elapsed() < PATIENCE, "{message:?} is not said; but {line}");
+            let line: Value = serde_json::from_str(&line).unwrap_or_default();
+            if line["fields"]["message"].as_str().is_some_and(|said| said.starts_with(message)) {
+                return line;
+            }
+        }
+        panic!("it ended before {message:?}")
     };
     let address = wait_for("listening")["fields"]["address"].as_str().unwrap().to_owned();
     wait_for("commit failed, reading waits");
