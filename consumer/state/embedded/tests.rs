@@ -109,11 +109,8 @@ fn a_silence_is_seen_by_the_shard_that_meets_its_end() {
         let (mut fresh, mut late) = (Delta::default(), Delta::default());
         fixture.counted(&mut fresh, "p", &[20], false);
         fixture.counted(&mut late, "p", &[2], false);
-        let alerts = if late_first {
-            fixture.commit(&mut late, false) + fixture.commit(&mut fresh, false)
-        } else {
-            fixture.commit(&mut fresh, false) + fixture.commit(&mut late, false)
-        };
+        let order = if late_first { [&mut late, &mut fresh] } else { [&mut fresh, &mut late] };
+        let alerts: u64 = order.map(|delta| fixture.commit(delta, false)).iter().sum();
         assert_eq!(alerts, 1, "late first: {late_first}");
     }
 }
