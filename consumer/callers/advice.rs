@@ -221,25 +221,32 @@ pub fn hint(user_agent: &str) -> Option<&'static str> {
     find(&OLD_TLS, user_agent).or_else(|| find(&PLACES, user_agent)).map(|(mark, _)| mark)
 }
 
-/// The first entry of the table whose mark a product of the user agent begins with.
+/// The first entry of the table whose mark a product of the user agent begins with. One pass, for this is asked of each
+/// user agent that is new: most products are out by their first letter.
 fn find(table: &[(&'static str, &'static str)], user_agent: &str) -> Option<(&'static str, &'static str)> {
-    let begins = |product: &str, mark: &str| {
-        product.get(..mark.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(mark))
-    };
-    let products = || user_agent.split_ascii_whitespace().map(|product| product.trim_start_matches('['));
-    let java = products().find_map(java_runtime).unwrap_or_default();
-    let is_there =
-        |(mark, _): &&(&str, &str)| begins(java, mark) || products().any(|product| begins(product, mark));
-    table.iter().find(is_there).copied()
+    let mut found = table.len();
+    for product in user_agent.split_ascii_whitespace() {
+        let product = product.strip_prefix('[').unwrap_or(product);
+        let product = java_runtime(product).unwrap_or(product).as_bytes();
+        let first = product.first().map_or(0, u8::to_ascii_lowercase);
+        let is_mark = |(mark, _): &(&str, &str)| {
+            let mark = mark.as_bytes();
+            mark[0] == first
+                && product.get(..mark.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(mark))
+        };
+        found = table[..found].iter().position(is_mark).unwrap_or(found);
+    }
+    table.get(found).copied()
 }
 
 /// The SDK for Java of those days writes `Java_HotSpot(TM)_64-Bit_Server_VM/24.65-b04/1.7.0_67`.
 fn java_runtime(product: &str) -> Option<&'static str> {
-    let (machine, versions) = product.split_once('/')?;
-    let machine = machine.to_ascii_lowercase();
-    if !(machine.starts_with("java_hotspot") || machine.starts_with("openjdk")) {
+    let is_machine =
+        |name: &str| product.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name));
+    if !is_machine("java_hotspot") && !is_machine("openjdk") {
         return None;
     }
+    let (_, versions) = product.split_once('/')?;
     let version = versions.rsplit('/').next()?;
     ["java/1.6", "java/1.7"].into_iter().find(|mark| version.starts_with(&mark[5..]))
 }

@@ -4,7 +4,7 @@
 //! its details, and nothing is allocated while caller and details were seen before (measured in
 //! benches/pipeline.rs).
 
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashSet, HashTable};
 
@@ -134,7 +134,7 @@ impl Delta {
         self.listed.clear();
     }
 
-    fn count_one(&mut self, weakness: Weakness, call: &Call<'_, '_>, details: u64, policy: &CallerPolicy) {
+    fn count_one(&mut self, weakness: Weakness, call: &Call<'_, '_>, details: Hashes, policy: &CallerPolicy) {
         let key = CallerKey { weakness, account_id: cut(call.account_id), principal: cut(call.principal) };
         let hash = self.hasher.hash_one(key);
         let at = self.find(key, hash).unwrap_or_else(|| self.insert(key, hash, call, policy));
@@ -151,14 +151,22 @@ impl Delta {
         entry.first_s = entry.first_s.min(time_s);
         entry.last_s = entry.last_s.max(time_s);
         entry.known_s = entry.known_s.max(time_s);
-        let listed = details ^ hash.rotate_left(17);
-        if !self.listed.contains(&listed) {
-            if self.listed.len() >= KEPT {
-                self.listed.clear();
-            }
-            self.listed.insert(listed);
-            self.bytes += entry.list(event, time_s, policy.values);
+        let of_caller = hash.rotate_left(17);
+        if self.is_listed(details.all ^ of_caller) {
+            return;
         }
+        // To take a user agent apart costs more than all the rest, and it is seldom a new one.
+        let has_agent = event.is_presigned || !self.is_listed(details.user_agent ^ of_caller);
+        let agent = event.user_agent.filter(|_| has_agent);
+        self.bytes += self.entries[at as usize].list(event, agent, time_s, policy.values);
+    }
+
+    /// Whether this was listed; it is from now on.
+    fn is_listed(&mut self, listed: u64) -> bool {
+        if self.listed.len() >= KEPT {
+            self.listed.clear();
+        }
+        !self.listed.insert(listed)
     }
 
     fn find(&self, key: CallerKey<'_>, hash: u64) -> Option<u32> {
@@ -206,11 +214,9 @@ impl Delta {
         }
     }
 
-    fn hash_details(&self, call: &Call<'_, '_>) -> u64 {
-        let event = call.event;
-        let mut hasher = self.hasher.build_hasher();
+    fn hash_details(&self, call: &Call<'_, '_>) -> Hashes {
+        let (event, day) = (call.event, day_of(call.time_s));
         let texts = [
-            event.user_agent,
             event.source_ip,
             event.identity.arn,
             event.source,
@@ -220,18 +226,25 @@ impl Delta {
             event.bucket(),
             event.identity.access_key_id,
         ];
-        texts.hash(&mut hasher);
-        hasher.write_i32(day_of(call.time_s));
-        hasher.write_u8(u8::from(event.is_presigned));
-        hasher.finish()
+        let user_agent = self.hasher.hash_one((event.user_agent, day, event.is_presigned));
+        Hashes { all: self.hasher.hash_one((user_agent, texts)), user_agent }
     }
 }
 
+/// What a call would add to the lists, as numbers; the day is in both.
+#[derive(Clone, Copy)]
+struct Hashes {
+    /// Everything.
+    all: u64,
+    /// The user agent alone.
+    user_agent: u64,
+}
+
 impl Entry {
-    /// Notes the texts of a call. Returns roughly the bytes that they take.
-    fn list(&mut self, event: &Event<'_>, time_s: i64, values: usize) -> usize {
+    /// Notes the texts of a call; of the user agent only if it is given. Returns roughly the bytes that they take.
+    fn list(&mut self, event: &Event<'_>, agent: Option<&str>, time_s: i64, values: usize) -> usize {
         let day = day_of(time_s);
-        let client = event.user_agent.and_then(client::client).map(|client| match client.version {
+        let client = agent.and_then(client::client).map(|client| match client.version {
             "" => client.name.to_owned(),
             version => format!("{}/{version}", client.name),
         });
@@ -252,7 +265,7 @@ impl Entry {
             (Detail::Bucket, event.bucket()),
             (Detail::KeyId, event.identity.access_key_id),
             (Detail::OpenedBy, opened_by.as_deref()),
-            (Detail::Hint, event.user_agent.filter(|_| !event.is_presigned).and_then(advice::hint)),
+            (Detail::Hint, agent.filter(|_| !event.is_presigned).and_then(advice::hint)),
         ];
         let mut bytes = 0;
         for (detail, text) in texts {
