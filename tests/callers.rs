@@ -10,8 +10,8 @@ use common::Trailmeter;
 use common::alertmanager::{Place, WeakCall};
 use serde_json::{Value, json};
 
-/// Runs over these calls in their order, with more of the config, to the end of the file; and stops.
-fn callers(place: &Place, calls: &[WeakCall], config: &str) -> Vec<Value> {
+/// Starts over these calls in their order, with more of the config, and waits for the end of the file.
+fn start(place: &Place, calls: &[WeakCall], config: &str) -> Trailmeter {
     let lines: Vec<u8> = calls.iter().flat_map(|call| [call.json(), b"\n".to_vec()].concat()).collect();
     // A file is known by its name: each run has one of its own.
     let file = place.write(&format!("{}.ndjson", calls[0].id), lines);
@@ -22,6 +22,12 @@ fn callers(place: &Place, calls: &[WeakCall], config: &str) -> Vec<Value> {
     let config = place.write("trailmeter.yaml", text);
     let mut run = Trailmeter::run(&["--config", &config]);
     run.wait_until_all_is_read();
+    run
+}
+
+/// The weak callers after a run over these calls.
+fn callers(place: &Place, calls: &[WeakCall], config: &str) -> Vec<Value> {
+    let run = start(place, calls, config);
     let rows = run.json("/api/v1/callers")["rows"].as_array().unwrap().clone();
     assert!(run.stop().success());
     rows
@@ -77,15 +83,7 @@ fn a_caller_that_was_silent_for_long_is_new_again() {
     let place = Place::new();
     let config = "callers: {forget_after: 10d}\nsinks: {stdout: true}";
     let told = |id: &str, time: &str| {
-        let lines = call("r", 0, time);
-        let file = place.write(&format!("{id}.ndjson"), WeakCall { id: id.to_owned(), ..lines }.json());
-        let state = place.path("state");
-        let text = format!(
-            "sources: [{{files: {{paths: [{file:?}]}}}}]\nstate: {{embedded: {{path: {state:?}}}}}\n{config}\n"
-        );
-        let config = place.write("trailmeter.yaml", text);
-        let mut run = Trailmeter::run(&["--config", &config]);
-        run.wait_until_all_is_read();
+        let run = start(&place, &[WeakCall { id: id.to_owned(), ..call("r", 0, time) }], config);
         run.wait_until("/api/v1/status", |status| status["sinks"][0]["undelivered"] == 0);
         let metrics = run.get("/metrics").1;
         assert!(run.stop().success());
