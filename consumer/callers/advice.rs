@@ -84,12 +84,12 @@ impl Presigned {
 }
 
 fn presigned_sigv2() -> &'static str {
-    "The link was signed with SigV2 by this principal; whoever opened it (client, IP) has no part in that. Upgrading \
-     won't help: boto3 and the AWS CLI sign links with SigV2 by default for us-east-1, eu-west-1 and us-west-2, also \
-     in their newest versions, and the JavaScript SDK v2 does for us-east-1. Set the signature version and the region \
-     where links are made: Config(signature_version='s3v4') and region_name in boto3, `aws configure set \
-     default.s3.signature_version s3v4`, signatureVersion: 'v4' in JavaScript. A link that must be valid for more than \
-     7 days can't be signed with SigV4: make links on demand, or use CloudFront signed URLs."
+    "Set the signature version and the region where links are made: this principal signs links with SigV2; whoever opens \
+     them (client, IP) has no part in that. Upgrading won't help: boto3 and the AWS CLI sign links with SigV2 by default \
+     for us-east-1, eu-west-1 and us-west-2, also in their newest versions, and the JavaScript SDK v2 does for us-east-1. \
+     It is Config(signature_version='s3v4') and region_name in boto3, `aws configure set default.s3.signature_version \
+     s3v4`, signatureVersion: 'v4' in JavaScript. A link that must be valid for more than 7 days can't be signed with \
+     SigV4: make links on demand, or use CloudFront signed URLs."
 }
 
 /// How each client is told to sign with SigV4, and from which version on it does so by itself.
@@ -370,7 +370,7 @@ mod tests {
         let all = for_all(Weakness::SigV2, "p", Presigned::Some, clients.into_iter());
         assert_eq!(all.matches("Upgrade Boto3 1.4.5").count(), 1);
         assert_eq!(all.matches("find the program").count(), 1);
-        assert!(all.starts_with("Upgrade Boto3") && all.contains("The link was signed"), "{all}");
+        assert!(all.starts_with("Upgrade Boto3") && all.contains("signs links with SigV2"), "{all}");
         let only_links = for_all(Weakness::SigV2, "p", Presigned::All, clients.into_iter());
         assert!(!only_links.contains("Boto3 1.4.5"), "{only_links}");
     }

@@ -14,7 +14,7 @@ use super::error::ApiError;
 use super::parameters::{Parameters, bad_cursor};
 use super::shared::Shared;
 use crate::callers::advice::{self, Presigned};
-use crate::callers::{CallerKey, Detail, OwnedKey};
+use crate::callers::{CallerKey, Detail, OwnedKey, Row};
 use crate::event::judge::Weakness;
 use crate::event::time;
 use crate::state::embedded::ListedCaller;
@@ -80,16 +80,15 @@ fn row(caller: &ListedCaller) -> Value {
     }
     shown.insert("presigned".into(), json!(row.presigned as f64 / row.calls.max(1) as f64));
     shown.insert("state".into(), row.state.label().into());
-    shown.insert("advice".into(), advice_for(caller).into());
+    let [clients, hints] = [Detail::Client, Detail::Hint].map(|detail| &details[detail as usize]);
+    shown.insert("advice".into(), advice_for(key.borrow(), row, clients, hints).into());
     Value::Object(shown)
 }
 
-/// What to do about this caller.
-pub fn advice_for(caller: &ListedCaller) -> String {
+/// What to do about a caller, by its clients and the hints at what they run on.
+pub fn advice_for(key: CallerKey<'_>, row: &Row, clients: &[String], hints: &[String]) -> String {
     // A hint of the runtime or the place tells more than the client does.
-    let [clients, hints] = [Detail::Client, Detail::Hint].map(|detail| &caller.details[detail as usize]);
-    let is_hinted = caller.key.weakness != Weakness::SigV2 && !hints.is_empty();
+    let is_hinted = key.weakness != Weakness::SigV2 && !hints.is_empty();
     let clients = if is_hinted { hints } else { clients }.iter().map(String::as_str);
-    let presigned = Presigned::of(caller.row.presigned, caller.row.calls);
-    advice::for_all(caller.key.weakness, &caller.key.principal, presigned, clients)
+    advice::for_all(key.weakness, key.principal, Presigned::of(row.presigned, row.calls), clients)
 }

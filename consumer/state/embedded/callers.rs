@@ -103,6 +103,25 @@ impl EmbeddedState {
         })
     }
 
+    /// Two lists of each of these callers, by number.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn caller_texts(
+        &self,
+        numbers: impl Iterator<Item = u64>,
+        lists: [Detail; 2],
+    ) -> Result<Vec<[Vec<String>; 2]>, StateError> {
+        self.read(|read| {
+            let details = read.open_table(DETAILS)?;
+            let list_of = |number: u64, list: Detail| -> Result<Vec<String>, redb::Error> {
+                let entries = details.range((number, list as u8, "")..(number, list as u8 + 1, ""))?;
+                entries.map(|entry| Ok(entry?.0.value().2.to_owned())).collect()
+            };
+            numbers.map(|number| Ok([list_of(number, lists[0])?, list_of(number, lists[1])?])).collect()
+        })
+    }
+
     /// Hands every caller to `visit`, without its lists.
     ///
     /// # Errors

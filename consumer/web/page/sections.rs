@@ -1,16 +1,17 @@
 //! What stands on the page.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use super::super::Web;
+use super::super::callers::advice_for;
 use super::super::error::ApiError;
 use super::super::shards::{self, ShardRow};
 use super::super::summary::Summary;
 use super::escape;
 use super::tables::{Cell, numbers, section, table, text};
 use super::text::{duration, instant, number, share};
-use crate::callers::{OwnedKey, Row};
+use crate::callers::{Detail, OwnedKey, Row};
 use crate::event::judge::Weakness;
 use crate::event::time;
 use crate::pipeline::{WindowError, WindowRows};
@@ -19,6 +20,8 @@ use crate::window::WindowSize;
 
 /// Rows of one table: more is the API's.
 const ROWS: usize = 500;
+/// Pieces of advice.
+const ADVICE_ROWS: usize = 20;
 
 /// Figures, weak calls and all calls of a window, with the weak callers between them.
 pub fn window(web: &Web, window: WindowSize, at_s: i64) -> Result<String, ApiError> {
@@ -153,10 +156,35 @@ fn callers(web: &Web) -> Result<String, ApiError> {
         text("State"),
     ];
     // Of what is reversed the least comes first: that which appeared last.
-    let rows: Vec<Vec<Cell>> =
-        newest.into_sorted_vec().into_iter().map(|Reverse(caller)| caller.cells()).collect();
-    let table = if rows.is_empty() { String::new() } else { table("callers", &columns, &rows) };
-    Ok(section("callers", "Weak callers", &note, &table))
+    let newest: Vec<NewestCaller> =
+        newest.into_sorted_vec().into_iter().map(|Reverse(caller)| caller).collect();
+    let advice = what_to_do(web, &newest)?;
+    let rows: Vec<Vec<Cell>> = newest.into_iter().map(NewestCaller::cells).collect();
+    if rows.is_empty() {
+        return Ok(section("callers", "Weak callers", &note, ""));
+    }
+    Ok([section("callers", "Weak callers", &note, &table("callers", &columns, &rows)), advice].join("\n"))
+}
+
+/// What to do, each piece of advice once, that which serves most callers first.
+fn what_to_do(web: &Web, callers: &[NewestCaller]) -> Result<String, ApiError> {
+    let of_callers = callers.iter().map(|caller| caller.row.number);
+    let texts = web.state.caller_texts(of_callers, [Detail::Client, Detail::Hint]);
+    let texts = texts.map_err(|error| ApiError::of_state(&error))?;
+    let mut served: BTreeMap<(Weakness, String), u64> = BTreeMap::new();
+    for (caller, [clients, hints]) in callers.iter().zip(&texts) {
+        let advice = advice_for(caller.key.borrow(), &caller.row, clients, hints);
+        *served.entry((caller.key.weakness, advice)).or_default() += 1;
+    }
+    let mut served: Vec<_> = served.into_iter().collect();
+    served.sort_by_key(|(_, callers)| Reverse(*callers));
+    served.truncate(ADVICE_ROWS);
+    let rows = served.into_iter().map(|((weakness, advice), callers)| {
+        vec![Cell::Text(advice), Cell::Weak(in_words(weakness)), Cell::Number(callers)]
+    });
+    let columns = [text("What to do"), text("About"), numbers("Callers")];
+    let note = "For the callers above, by their clients.";
+    Ok(section("advice", "What to do", note, &table("advice", &columns, &rows.collect::<Vec<_>>())))
 }
 
 /// A weak caller, by when it appeared.
