@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use common::Trailmeter;
 use common::alertmanager::{Place, WeakCall};
 use serde_json::{Value, json};
+use trailmeter::event::time;
 
 /// Starts over these calls in their order, with more of the config, and waits for the end of the file.
 fn start(place: &Place, calls: &[WeakCall], config: &str) -> Trailmeter {
@@ -133,6 +134,32 @@ fn learned_accepted_and_outside() {
     let next = [call("a", 1, "2025-07-01T00:00:01Z"), call("b", 0, "2025-07-01T00:00:02Z")];
     let rows = callers(&place, &next, learning);
     assert_eq!(states(&rows).into_values().collect::<Vec<_>>(), ["learned", "paged"]);
+}
+
+/// Several shards that reach their newest records one after the other, each with counts that are not committed then.
+#[test]
+fn all_of_the_first_backlog_is_learned() {
+    let place = Place::new();
+    let config = place.write(
+        "trailmeter.yaml",
+        format!(
+            "sources: [{{generator: {{backlog: 20000, rate: 20, shards: 8}}}}]\n\
+             state: {{embedded: {{path: {:?}, commit_interval: 10m, commit_bytes: 1GiB}}}}\ncallers: {{learn_for: 1ms}}\n",
+            place.path("state")
+        ),
+    );
+    let started = time::format((trailmeter::system_clock()() / 1000).cast_signed());
+    let run = Trailmeter::run(&["--config", &config]);
+    let status = run.wait_until("/api/v1/status", |status| status["learning"]["on"] == false);
+    assert_eq!(status["learning"]["waits_for"], Value::Null);
+    let rows = run.json("/api/v1/callers")["rows"].as_array().unwrap().clone();
+    let backlog: Vec<_> = rows.iter().filter(|row| row["first_seen"].as_str().unwrap() < &*started).collect();
+    assert!(backlog.len() > 20, "{} callers", backlog.len());
+    for row in backlog {
+        assert!(row["state"] == "learned" || row["state"] == "outside", "{row}");
+    }
+    assert!(run.json("/api/v1/totals")["events"].as_u64() >= Some(20_000));
+    assert!(run.stop().success());
 }
 
 #[test]

@@ -31,12 +31,12 @@ pub fn advice(weakness: Weakness, known: Known<'_>) -> String {
 }
 
 /// What to do, for several clients: each piece of advice once, in the order of the clients; that on links comes last.
-pub fn for_all<'a>(
+pub fn pieces<'a>(
     weakness: Weakness,
     principal: &str,
     presigned: Presigned,
     clients: impl Iterator<Item = &'a str>,
-) -> String {
+) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     let mut add = |client: &str| {
         let piece = advice(weakness, Known { principal, client, is_presigned: false });
@@ -55,7 +55,7 @@ pub fn for_all<'a>(
         .then(|| advice(weakness, Known { principal, client: "", is_presigned: true }));
     all.truncate(MOST_PIECES - 1);
     all.extend(links.filter(|links| !all.contains(links)));
-    all.join(" ")
+    all
 }
 
 /// Pieces of advice for one caller: more would be read by nobody.
@@ -367,11 +367,11 @@ mod tests {
     #[test]
     fn each_piece_once() {
         let clients = ["Boto3/1.4.5", "Boto3/1.4.5", "s3cmd/2", "rclone/1"];
-        let all = for_all(Weakness::SigV2, "p", Presigned::Some, clients.into_iter());
+        let all = pieces(Weakness::SigV2, "p", Presigned::Some, clients.into_iter()).join(" ");
         assert_eq!(all.matches("Upgrade Boto3 1.4.5").count(), 1);
         assert_eq!(all.matches("find the program").count(), 1);
         assert!(all.starts_with("Upgrade Boto3") && all.contains("signs links with SigV2"), "{all}");
-        let only_links = for_all(Weakness::SigV2, "p", Presigned::All, clients.into_iter());
+        let only_links = pieces(Weakness::SigV2, "p", Presigned::All, clients.into_iter()).join(" ");
         assert!(!only_links.contains("Boto3 1.4.5"), "{only_links}");
     }
 }

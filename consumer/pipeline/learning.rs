@@ -28,9 +28,14 @@ impl Learning {
             && (now_ms < self.ends_ms(learn_for_ms) || !self.is_backlog_read.load(Ordering::Relaxed))
     }
 
+    /// Not all is read yet that there was to read at the very first start.
+    pub fn waits_for_backlog(&self) -> bool {
+        !self.is_backlog_read.load(Ordering::Relaxed)
+    }
+
     /// What learning waits for, for people; none once what there was to read at the very first start is read.
     pub fn waits_for(&self) -> Option<Vec<String>> {
-        if self.is_backlog_read.load(Ordering::Relaxed) {
+        if !self.waits_for_backlog() {
             return None;
         }
         let behind = self.views.all().into_iter().filter(|view| !view.has_caught_up());
@@ -52,7 +57,7 @@ impl Learning {
     /// Notes, once, that every shard has caught up and every source was listed. What can't be written now is noted
     /// when a shard says so again.
     pub async fn check(&self, now_ms: u64) {
-        if self.is_backlog_read.load(Ordering::Relaxed) || self.readiness.is_waiting() {
+        if !self.waits_for_backlog() || self.readiness.is_waiting() {
             return;
         }
         let views = self.views.all();

@@ -112,7 +112,10 @@ impl Worker {
                 self.commit().await?;
                 committed_at = Some(Instant::now());
             }
-            if is_newest {
+            if is_newest && self.learning.waits_for_backlog() {
+                // What was read until now is judged by a commit of its own, before learning may end.
+                self.commit().await?;
+                committed_at = Some(Instant::now());
                 self.learning.caught_up(&self.view, (self.clock)()).await;
             }
             if is_end {

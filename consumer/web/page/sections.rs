@@ -173,8 +173,9 @@ fn what_to_do(web: &Web, callers: &[NewestCaller]) -> Result<String, ApiError> {
     let texts = texts.map_err(|error| ApiError::of_state(&error))?;
     let mut served: BTreeMap<(Weakness, String), u64> = BTreeMap::new();
     for (caller, [clients, hints]) in callers.iter().zip(&texts) {
-        let advice = advice_for(caller.key.borrow(), &caller.row, clients, hints);
-        *served.entry((caller.key.weakness, advice)).or_default() += 1;
+        for piece in advice_for(caller.key.borrow(), &caller.row, clients, hints) {
+            *served.entry((caller.key.weakness, piece)).or_default() += 1;
+        }
     }
     let mut served: Vec<_> = served.into_iter().collect();
     served.sort_by_key(|(_, callers)| Reverse(*callers));
