@@ -317,6 +317,29 @@ fn mistakes_in_the_config_name_the_key_and_the_fix() {
         "callers: {accepted: [{principal: '[', until: soon, weakness: sigv3}]}",
         &["[0].principal", "[0].until", "[0].weakness", "`sigv2`"],
     );
-    check("sinks: {webhook: nowhere}", &["sinks.webhook"]);
+    check("sinks: {webhook: nowhere}", &["sinks.webhook", "https://HOST:PORT"]);
+    let no_certificate = place.write("no.pem", "no certificate");
+    check(
+        &format!("sinks: {{webhook: {{url: 'https://h', tls_config: {{ca_file: {no_certificate:?}}}}}}}"),
+        &["sinks.webhook.tls_config", "no.pem", "holds no certificate"],
+    );
+    check("alerts: {alertmanagers: ['http://h?token=x']}", &["alertmanagers[0]", "behind `?`"]);
+    check("callers: {accepted: ['arn:*']}", &["callers.accepted[0]", "expected keys with values"]);
+    check("limits: {weak_callers: many}", &["limits.weak_callers", "expected a whole number"]);
+    // Nothing that may be a secret is shown.
+    for secret in [
+        "sinks: {webhook: hooks.example.com/SECRET}",
+        "alerts: {alertmanagers: [{url: 'http://h', basic_auth: 'u:SECRET'}]}",
+        "alerts: {alertmanagers: [{url: 'http://h', basic_auth: {username: u, password: [SECRET]}}]}",
+        "alerts: {alertmanagers: ['http://u:SECRET@h']}",
+    ] {
+        let config = over_a_file(&place, &[WeakCall::sigv2("a", "1", &now())], secret);
+        let output = common::trailmeter(&["config", "check", &config]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && !said.contains("SECRET"), "{secret}: {said}");
+    }
+    let several_stars = "callers: {accepted: [{principal: 'arn:**:role/**'}]}";
+    let config = over_a_file(&place, &[WeakCall::sigv2("a", "1", &now())], several_stars);
+    assert!(common::trailmeter(&["config", "check", &config]).status.success());
     check("web: {external_url: here}", &["web.external_url"]);
 }

@@ -153,6 +153,7 @@ mod tests {
         let hostile = Sighting {
             user_agent: "<http://x|click>\n`id`\u{202e}/1".to_owned(),
             bucket: "<!channel>".to_owned(),
+            session: "@here [x](http://evil) nadia@example.com **b**".to_owned(),
             ..sighting()
         };
         let alert = new_caller(key(Weakness::LongTermKey), &hostile, 1, "");
@@ -160,6 +161,10 @@ mod tests {
         for mark in ['<', '>', '`', '\n', '\u{202e}'] {
             assert!(!description.contains(mark), "{description}");
         }
+        assert!(
+            description.contains("in session ＠here (x)(http://evil) nadia@example.com ∗∗b∗∗"),
+            "{description}"
+        );
         assert_eq!(alert.labels["severity"], "warning");
     }
 }

@@ -66,14 +66,24 @@ fn cut(text: &str) -> &str {
     text.char_indices().nth(SHOWN_CHARACTERS).map_or(text, |(end, _)| &text[..end])
 }
 
-/// A text from an event for people: no control characters, and none that chat programs or mail take for markup.
+/// A text from an event for people: no control characters, and nothing by which mail and chat programs make links, tags
+/// or mentions.
 pub fn plain(text: &str) -> String {
-    let replaced = |c: char| match c {
-        '<' => '‹',
-        '>' => '›',
-        '`' => '\'',
-        c if c.is_control() || is_invisible(c) => '\u{fffd}',
-        c => c,
+    let mut before = ' ';
+    let replaced = |c: char| {
+        let begins_word = before.is_whitespace();
+        before = c;
+        match c {
+            '<' => '‹',
+            '>' => '›',
+            '[' => '(',
+            ']' => ')',
+            '`' => '\'',
+            '*' => '∗',
+            '@' if begins_word => '＠',
+            c if c.is_control() || is_invisible(c) => '\u{fffd}',
+            c => c,
+        }
     };
     cut(text).chars().map(replaced).collect()
 }

@@ -10,7 +10,7 @@ use super::{Problems, Span, account_id};
 use crate::callers::{Accepted, CallerPolicy, DAY_S};
 use crate::event::judge::Weakness;
 use crate::event::time;
-use crate::sink::{BasicAuth, Holding, HttpTarget, Password, SinkOptions, Tls};
+use crate::sink::{BasicAuth, Client, Holding, HttpTarget, Password, SinkOptions, Tls};
 use crate::window::CallerLimits;
 
 /// What is made of weak callers.
@@ -38,13 +38,16 @@ pub fn callers(raw: &RawConfig, problems: &mut Problems) -> CallerPolicy {
 fn accepted(at: usize, raw: &RawAccepted, problems: &mut Problems) -> Option<Accepted> {
     let key = format!("callers.accepted[{at}]");
     let before = problems.count();
-    let principal = Pattern::new(&raw.principal);
+    let principal = Pattern::new(&one_star(&raw.principal));
     if let Err(error) = &principal {
         let why = format!(
             "{:?} is no pattern ({}): write `*` for any text, `?` for one character",
             raw.principal, error.msg
         );
         problems.add(&format!("{key}.principal"), why);
+    }
+    if raw.principal.is_empty() {
+        problems.add(&format!("{key}.principal"), "is empty: write `*` for every principal");
     }
     let mut weaknesses = Vec::new();
     for name in raw.weakness.iter().flat_map(|names| names.all()) {
@@ -71,6 +74,17 @@ fn accepted(at: usize, raw: &RawAccepted, problems: &mut Problems) -> Option<Acc
         return None;
     }
     Some(Accepted { principal: principal.ok()?, account_id, weaknesses, until_s: until_s? })
+}
+
+/// Several stars say no more than one, and the patterns give them a meaning of their own.
+fn one_star(pattern: &str) -> String {
+    let mut one = String::with_capacity(pattern.len());
+    for c in pattern.chars() {
+        if c != '*' || !one.ends_with('*') {
+            one.push(c);
+        }
+    }
+    one
 }
 
 /// The last second of a day, or a moment.
@@ -123,15 +137,13 @@ fn target(key: &str, raw: &RawTarget, problems: &mut Problems) -> Option<HttpTar
     let url =
         Url::parse(&raw.url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     match &url {
-        None => problems.add(
-            key,
-            format!(
-                "{:?} is no URL: write http://HOST:PORT or https://HOST:PORT",
-                without_userinfo(&raw.url)
-            ),
-        ),
+        // What can't be read as a URL may hold a password anywhere.
+        None => problems.add(key, "is no URL: write http://HOST:PORT or https://HOST:PORT"),
         Some(url) if !url.username().is_empty() || url.password().is_some() => {
             problems.add(key, "holds credentials: write them as `basic_auth: {username, password_file}`");
+        }
+        Some(url) if is_alertmanager && (url.query().is_some() || url.fragment().is_some()) => {
+            problems.add(key, "has a part behind `?` or `#`: write the address alone");
         }
         Some(url) if is_alertmanager && url.path().contains("/api/v") => {
             problems.add(
@@ -146,15 +158,11 @@ fn target(key: &str, raw: &RawTarget, problems: &mut Problems) -> Option<HttpTar
     if problems.count() > before {
         return None;
     }
-    Some(HttpTarget { url: url?, basic_auth, tls })
-}
-
-/// A URL that can't be read may hold a password.
-fn without_userinfo(url: &str) -> String {
-    match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://…@{rest}"),
-        _ => url.to_owned(),
+    let target = HttpTarget { url: url?, basic_auth, tls };
+    if let Err(error) = Client::new(target.clone()) {
+        problems.add(&format!("{key}.tls_config"), error.to_string());
     }
+    Some(target)
 }
 
 fn basic_auth(key: &str, raw: &RawBasicAuth, problems: &mut Problems) -> Option<BasicAuth> {

@@ -76,7 +76,7 @@ pub fn of_reading(name: &str, error: &serde_path_to_error::Error<serde_yaml_ng::
         Some((path, rest)) if key.starts_with(path) => rest,
         _ => &text,
     };
-    let mut message = text.to_owned();
+    let mut message = in_plain_words(text);
     if let Some(unknown) = quoted_after(text, "unknown field `") {
         if let Some((_, hint)) = ELSEWHERE.iter().find(|(key, _)| *key == unknown) {
             message = format!("{message} ({hint})");
@@ -85,6 +85,21 @@ pub fn of_reading(name: &str, error: &serde_path_to_error::Error<serde_yaml_ng::
         }
     }
     Problems::one(name, key, message)
+}
+
+/// The reader names types as the program has them.
+fn in_plain_words(text: &str) -> String {
+    let words = [
+        ("expected u64", "expected a whole number"),
+        ("expected u32", "expected a whole number"),
+        ("expected f64", "expected a number"),
+    ];
+    let mut message = words.iter().fold(text.to_owned(), |message, (from, to)| message.replace(from, to));
+    if let Some((before, rest)) = message.split_once("expected struct Raw") {
+        let rest = rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+        message = format!("{before}expected keys with values{rest}");
+    }
+    message
 }
 
 fn quoted_after<'a>(text: &'a str, before: &str) -> Option<&'a str> {

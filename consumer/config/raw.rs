@@ -306,17 +306,48 @@ pub struct RawTarget {
 }
 
 /// Name and password.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RawBasicAuth {
     /// The name.
     pub username: String,
     /// The password.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<RawSecret>,
     /// A file that holds the password.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub password_file: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for RawBasicAuth {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Whole {
+            username: String,
+            password: Option<RawSecret>,
+            password_file: Option<String>,
+        }
+        struct OnlyMap;
+        impl<'de> serde::de::Visitor<'de> for OnlyMap {
+            type Value = RawBasicAuth;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("`username` with `password` or `password_file`")
+            }
+
+            /// The usual message would show it, and it may be a password.
+            fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<RawBasicAuth, E> {
+                Err(E::custom("a text: write `username` with `password` or `password_file`"))
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<RawBasicAuth, A::Error> {
+                let whole = Whole::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
+                let Whole { username, password, password_file } = whole;
+                Ok(RawBasicAuth { username, password, password_file })
+            }
+        }
+        deserializer.deserialize_any(OnlyMap)
+    }
 }
 
 /// A text that is never shown.

@@ -216,3 +216,20 @@ fn fields() {
     assert!(read(r#"{"eventName":"a","eventName":"b"}"#).contains(r#"name: Some("b")"#));
     assert_eq!((E::COUNT, R::COUNT), (9, 7));
 }
+
+#[test]
+fn half_an_emoji_costs_nothing() {
+    let half = r#"{"eventName":"B\ud83d","userAgent":"x\udead"}"#;
+    let (a, c) = (event("A"), event("C"));
+    for text in [
+        format!(r#"{{"Records":[{a},{half},{c}]}}"#),
+        format!("[{a},{half},{c}]"),
+        format!("{a}\n{half}\n{c}"),
+    ] {
+        check(&text, "A B\u{fffd} C", "decoded");
+        check(gzip(&text), "A B\u{fffd} C", "decoded");
+    }
+    let message = serde_json::Value::from(half).to_string();
+    let logged = format!(r#"{{"messageType":"DATA_MESSAGE","logEvents":[{{"message":{message}}}]}}"#);
+    check(logged, "B\u{fffd}", "decoded");
+}

@@ -29,8 +29,9 @@ pub const LIMITS: [&str; 12] = [
     "dead_letter",
 ];
 
-/// What becomes of an alert at a sink: taken, taken again while it is held, ended; not taken for now, refused for good.
-const ALERT_OUTCOMES: [&str; 5] = ["delivered", "resent", "resolved", "failed", "rejected"];
+/// What becomes of an alert at a sink: taken, taken again while it is held, ended; not taken for
+/// now, passed over, over at another replica before it could be sent.
+const ALERT_OUTCOMES: [&str; 6] = ["delivered", "resent", "resolved", "failed", "rejected", "expired"];
 
 const CALLER_LABELS: [&str; 3] = ["weakness", "account_id", "principal"];
 

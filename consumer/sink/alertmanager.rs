@@ -98,8 +98,17 @@ impl Replica {
         };
         let now_ms = (self.outbox.clock)();
         // Another replica held them, and they are over: this one was down all the while.
-        let (_, current): (Vec<_>, Vec<_>) =
+        let (missed, current): (Vec<_>, Vec<_>) =
             alerts.into_iter().partition(|(_, stored)| self.is_over(stored, now_ms));
+        if !missed.is_empty() {
+            self.outbox.count("expired", missed.len());
+            let (sink, alerts) = (&self.outbox.name, missed.len());
+            tracing::warn!(
+                sink,
+                alerts,
+                "another replica held these for the whole of alerts.hold: they are over"
+            );
+        }
         let Some(&(first, _)) = current.first() else {
             self.outbox.note(Cursor { sent: last, over }, None).await;
             return Ok(Step::Done);

@@ -96,6 +96,7 @@ impl Client {
             .tls_danger_accept_invalid_certs(target.tls.insecure_skip_verify);
         if let Some(path) = &target.tls.ca_file {
             let certificates = Certificate::from_pem_bundle(&read(path)?).map_err(|_| not_pem(path))?;
+            anyhow::ensure!(!certificates.is_empty(), not_pem(path));
             builder = builder.tls_certs_only(certificates);
         }
         if let Some((certificate, key)) = &target.tls.identity {
@@ -104,14 +105,17 @@ impl Client {
             pem.extend(read(key)?);
             builder = builder.identity(Identity::from_pem(&pem).map_err(|_| not_pem(certificate))?);
         }
-        Ok(Self { client: builder.build()?, target })
+        let client = builder.build().map_err(|error| {
+            anyhow::anyhow!("the certificates can't be used: {}", causes(&error.without_url()))
+        })?;
+        Ok(Self { client, target })
     }
 
     /// Posts a JSON text to the target's address with `path` behind it.
     ///
     /// # Errors
     /// It was not taken.
-    pub async fn post(&self, path: &str, json: Vec<u8>) -> Result<(), SendError> {
+    pub(super) async fn post(&self, path: &str, json: Vec<u8>) -> Result<(), SendError> {
         let mut url = self.target.url.clone();
         url.set_path(&format!("{}{path}", url.path().trim_end_matches('/')));
         if url.path().is_empty() {

@@ -22,7 +22,7 @@ use crate::metrics::Metrics;
 use crate::state::embedded::{Change, Cursor, Delivered};
 use crate::state::{EmbeddedState, StateError};
 
-pub use http::{BasicAuth, HttpTarget, Password, Tls};
+pub use http::{BasicAuth, Client, HttpTarget, Password, Tls};
 
 /// Alerts that are sent at once: some 100 KB.
 const BATCH: usize = 64;

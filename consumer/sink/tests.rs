@@ -283,6 +283,7 @@ async fn a_replica_that_was_down_all_the_while_pages_nobody_twice() {
     down.answer.store(200, Ordering::Relaxed);
     let running = fixture.start(&sinks, NEVER).await;
     let posted = down.next().await;
+    fixture.wait_for(&sinks[1].name(), "expired", 1).await;
     // It has ended before this replica hears of it.
     assert_eq!(ends(&posted), [end(NOW_MS + HOLD_MS)]);
     running.stop(PATIENCE).await;

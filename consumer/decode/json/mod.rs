@@ -5,6 +5,7 @@
 
 mod envelope;
 mod fields;
+mod surrogate;
 mod tape;
 
 use simd_json::{Buffers, ErrorType, Tape};
@@ -101,12 +102,16 @@ impl Document {
     }
 
     fn read<T>(&mut self, text: &[u8], then: impl FnOnce(tape::Value<'_, '_>) -> T) -> Result<T, Unreadable> {
-        self.text.clear();
-        self.text.reserve(text.len() + simd_json::INPUT_PADDING);
-        self.text.extend_from_slice(text);
-        self.text.extend_from_slice(&[b' '; simd_json::INPUT_PADDING]);
+        self.take(text);
         let mut tape = std::mem::replace(&mut self.tape, Tape(Vec::new())).reset();
-        let parsed = simd_json::fill_tape_padded(&mut self.text, text.len(), &mut self.buffers, &mut tape);
+        let mut parsed =
+            simd_json::fill_tape_padded(&mut self.text, text.len(), &mut self.buffers, &mut tape);
+        let mended = parsed.is_err().then(|| surrogate::mended(text)).flatten();
+        if let Some(mended) = &mended {
+            tape = tape.reset();
+            self.take(mended);
+            parsed = simd_json::fill_tape_padded(&mut self.text, mended.len(), &mut self.buffers, &mut tape);
+        }
         let result = match parsed {
             Ok(()) => Ok(then(tape::Value::root(&tape.0))),
             Err(error) if matches!(error.error(), ErrorType::DepthLimitExceeded) => Err(Unreadable::TooDeep),
@@ -114,6 +119,14 @@ impl Document {
         };
         self.tape = tape.reset();
         result
+    }
+
+    /// Takes a text to the place where it is parsed.
+    fn take(&mut self, text: &[u8]) {
+        self.text.clear();
+        self.text.reserve(text.len() + simd_json::INPUT_PADDING);
+        self.text.extend_from_slice(text);
+        self.text.extend_from_slice(&[b' '; simd_json::INPUT_PADDING]);
     }
 
     fn shrink(&mut self, keep_bytes: usize) {
