@@ -28,6 +28,8 @@ pub mod sink;
 pub mod metrics;
 pub mod web;
 
+pub mod backoff;
+
 /// Wall time in milliseconds since 1970; an argument to all that needs it, so that tests can set it.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
@@ -37,4 +39,9 @@ pub fn system_clock() -> Clock {
         let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         since_1970.map_or(0, |duration| duration.as_millis() as u64)
     })
+}
+
+/// A place where tests end the process as `kill -9` would. Nothing in a build without the feature `failpoints`.
+fn failpoint(_name: &str) {
+    fail::fail_point!(_name, |_| std::process::abort());
 }

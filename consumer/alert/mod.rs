@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::callers::advice::{Known, advice};
 use crate::callers::{CallerKey, Sighting, plain};
 use crate::event::judge::Weakness;
+use crate::window::OVERFLOW;
 
 /// Something that people are told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,17 +82,15 @@ fn found(key: CallerKey<'_>, sighting: &Sighting) -> String {
     add("on bucket", &sighting.bucket);
     add("with key", &sighting.key_id);
     add("in session", &sighting.session);
-    let whose = if sighting.is_presigned { "through a presigned link, opened" } else { "" };
     let client = match sighting.client() {
         Some(client) if client.version.is_empty() => client.name.to_owned(),
         Some(client) => format!("{} {}", client.name, client.version),
         None => String::new(),
     };
-    let by = if sighting.is_presigned { format!("{whose} by") } else { "by client".to_owned() };
-    if client.is_empty() && sighting.is_presigned {
-        parts.push("through a presigned link".to_owned());
-    } else if !client.is_empty() {
-        parts.push(format!("{by} {}", plain(&client)));
+    match (sighting.is_presigned, client.is_empty()) {
+        (false, _) => add("by client", &client),
+        (true, false) => add("through a presigned link, opened by", &client),
+        (true, true) => parts.push("through a presigned link".to_owned()),
     }
     if !sighting.source_ip.is_empty() {
         parts.push(format!("from {}", plain(&sighting.source_ip)));
@@ -100,7 +99,7 @@ fn found(key: CallerKey<'_>, sighting: &Sighting) -> String {
     if !sighting.event_id.is_empty() {
         parts.push(format!("(event {})", plain(&sighting.event_id)));
     }
-    let overflow = if key.principal.starts_with("(overflow") {
+    let overflow = if key.account_id == OVERFLOW && key.principal == OVERFLOW {
         " The memory of weak callers is full (limits.weak_callers): further ones share one name and one page."
     } else {
         ""

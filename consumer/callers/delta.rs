@@ -11,14 +11,13 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashSet, HashTable};
 use super::{CallerKey, CallerPolicy, Detail, OwnedKey, Sighting, advice, day_of};
 use crate::event::judge::Weakness;
 use crate::event::{Event, client, principal};
+use crate::window::cut_name;
 
 /// Combinations of caller and details that are known to be listed already, and callers that are decided. Beyond
 /// this many the table begins anew, which costs time and nothing else.
 const KEPT: usize = 32_768;
 /// Sightings of a caller in one commit: one is usual, a second comes with the end of an acceptance or of a silence.
 const MOST_SIGHTINGS: usize = 8;
-/// Bytes of an account id or principal: as in the windows.
-const MAX_NAME_BYTES: usize = 4096;
 /// Bytes of a text in a list.
 const MAX_VALUE_BYTES: usize = 512;
 
@@ -135,13 +134,20 @@ impl Delta {
     }
 
     fn count_one(&mut self, weakness: Weakness, call: &Call<'_, '_>, details: Hashes, policy: &CallerPolicy) {
-        let key = CallerKey { weakness, account_id: cut(call.account_id), principal: cut(call.principal) };
+        let key = CallerKey {
+            weakness,
+            account_id: cut_name(call.account_id),
+            principal: cut_name(call.principal),
+        };
         let hash = self.hasher.hash_one(key);
         let at = self.find(key, hash).unwrap_or_else(|| self.insert(key, hash, call, policy));
         let (event, time_s) = (call.event, call.time_s);
         let entry = &mut self.entries[at as usize];
         let is_silent = time_s.saturating_sub(entry.known_s) > policy.forget_after_s;
-        if !call.is_outside && (is_silent || time_s > entry.accepted_until_s) {
+        // The config may have made it ours since the last commit.
+        let became_ours = entry.is_outside && !call.is_outside;
+        entry.is_outside &= call.is_outside;
+        if !call.is_outside && (became_ours || is_silent || time_s > entry.accepted_until_s) {
             self.sight(at, call, policy);
         }
         let entry = &mut self.entries[at as usize];
@@ -293,8 +299,4 @@ fn keep_newest(list: &mut HashMap<Box<str>, i32>, values: usize) {
     texts.sort_unstable_by(|left, right| (right.1, &left.0).cmp(&(left.1, &right.0)));
     texts.truncate(values);
     list.extend(texts);
-}
-
-fn cut(name: &str) -> &str {
-    &name[..name.floor_char_boundary(MAX_NAME_BYTES)]
 }

@@ -17,6 +17,7 @@ pub use sighting::{Sighting, plain};
 pub use verdict::{Accepted, CallerPolicy};
 
 use crate::event::judge::Weakness;
+use crate::event::time::DAY_S;
 
 /// One weakness of one caller: the identity that is new once, and pages once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -105,11 +106,8 @@ impl Detail {
     ];
 }
 
-/// Seconds of a day. What a list keeps is decided by the day a text was last seen on, so that most calls change
-/// nothing in it.
-pub const DAY_S: i64 = 86_400;
-
-/// The day of event time that a second lies in.
+/// The day of event time that a second lies in. What a list keeps is decided by the day a text was last seen on, so that
+/// most calls change nothing in it.
 pub fn day_of(time_s: i64) -> i32 {
     // Event times are of the years 0 to 9999.
     time_s.div_euclid(DAY_S).clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32

@@ -150,6 +150,15 @@ fn outsiders_are_never_asked_for() {
 }
 
 #[test]
+fn a_stranger_that_becomes_ours_within_a_commit_is_asked_for() {
+    let mut delta = Delta::default();
+    count(&mut delta, &event("a", "Get"), "p", 10, true);
+    count(&mut delta, &event("a", "Get"), "p", 11, false);
+    assert_eq!(news(&mut delta), [11]);
+    assert!(!delta.take()[0].is_outside);
+}
+
+#[test]
 fn who_opens_a_link_is_not_the_client() {
     let mut delta = Delta::default();
     let tls = Reported::Known(TlsVersion::V1_0);

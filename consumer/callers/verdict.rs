@@ -4,6 +4,7 @@ use glob::Pattern;
 
 use super::{CallerKey, CallerState};
 use crate::event::judge::Weakness;
+use crate::event::time::DAY_S;
 use crate::window::CallerLimits;
 
 /// What the config says of weak callers.
@@ -24,7 +25,7 @@ pub struct CallerPolicy {
 impl Default for CallerPolicy {
     fn default() -> Self {
         Self {
-            forget_after_s: 400 * super::DAY_S,
+            forget_after_s: 400 * DAY_S,
             learn_for_ms: 0,
             accepted: Vec::new(),
             values: 1000,

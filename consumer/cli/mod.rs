@@ -15,8 +15,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Who still calls AWS with Signature Version 2 or with old TLS? trailmeter reads CloudTrail events from Kinesis or
-/// files and answers at any moment.
+/// Who still calls AWS with Signature Version 2, with old TLS or with a long-lived key? trailmeter reads CloudTrail
+/// events from Kinesis or files, answers at any moment, and pages once for each new one.
 #[derive(Parser)]
 #[command(name = "trailmeter", version, max_term_width = 110, after_help = EXAMPLES)]
 pub struct Arguments {

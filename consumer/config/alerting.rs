@@ -7,9 +7,9 @@ use reqwest::Url;
 
 use super::raw::{RawAccepted, RawAlerts, RawBasicAuth, RawConfig, RawTarget, RawTls};
 use super::{Problems, Span, account_id};
-use crate::callers::{Accepted, CallerPolicy, DAY_S};
+use crate::callers::{Accepted, CallerPolicy};
 use crate::event::judge::Weakness;
-use crate::event::time;
+use crate::event::time::{self, DAY_S};
 use crate::sink::{BasicAuth, Client, Holding, HttpTarget, Password, SinkOptions, Tls};
 use crate::window::CallerLimits;
 

@@ -1,6 +1,7 @@
 //! Event times: RFC 3339 in UTC, as seconds since 1970.
 
-const DAY_S: i64 = 86_400;
+/// Seconds of a day.
+pub const DAY_S: i64 = 86_400;
 
 /// Reads `2023-07-10T11:42:18Z`, with or without a fraction (which is dropped). Anything but RFC 3339 with a capital
 /// `T` and `Z` and a date that exists is none.

@@ -24,8 +24,7 @@ impl Learning {
 
     /// Whether nobody is paged at `now_ms`, when that is so for `learn_for_ms` (0: never).
     pub fn is_on(&self, learn_for_ms: u64, now_ms: u64) -> bool {
-        learn_for_ms > 0
-            && (now_ms < self.ends_ms(learn_for_ms) || !self.is_backlog_read.load(Ordering::Relaxed))
+        learn_for_ms > 0 && (now_ms < self.ends_ms(learn_for_ms) || self.waits_for_backlog())
     }
 
     /// Not all is read yet that there was to read at the very first start.

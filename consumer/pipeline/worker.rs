@@ -16,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::learning::Learning;
 use super::{Counter, Settings, ShardView};
-use crate::Clock;
 use crate::callers::verdict::Verdict;
 use crate::callers::{OwnedKey, Row};
 use crate::decode::Decoder;
@@ -29,6 +28,7 @@ use crate::state::{
 };
 use crate::state::{WeakCommit, Written, encode_delta, encode_snapshot};
 use crate::window::{HOUR_S, MINUTE_S, PieceReader, bucket};
+use crate::{Clock, failpoint};
 
 /// Decoding gives way to other tasks after this many bytes.
 const SLICE_BYTES: usize = 1 << 20;
@@ -113,9 +113,11 @@ impl Worker {
                 committed_at = Some(Instant::now());
             }
             if is_newest && self.learning.waits_for_backlog() {
-                // What was read until now is judged by a commit of its own, before learning may end.
-                self.commit().await?;
-                committed_at = Some(Instant::now());
+                // What was there at the start is judged before learning may end.
+                if !self.view.has_caught_up() && self.unsaved != Unsaved::Nothing {
+                    self.commit().await?;
+                    committed_at = Some(Instant::now());
+                }
                 self.learning.caught_up(&self.view, (self.clock)()).await;
             }
             if is_end {
@@ -337,9 +339,4 @@ fn payload_bytes(payload: &Payload) -> usize {
         Payload::Bytes(bytes) => bytes.len(),
         Payload::Units(units) => units.text.len(),
     }
-}
-
-/// A place where tests end the process as `kill -9` would. Nothing in a build without the feature `failpoints`.
-fn failpoint(_name: &str) {
-    fail::fail_point!(_name, |_| std::process::abort());
 }

@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::http::Client;
-use super::{BATCH, Cursor, Holding, Outbox, SendError, failpoint};
+use super::{BATCH, Cursor, Holding, Outbox, SendError};
 use crate::alert::Alert;
 use crate::event::time;
+use crate::failpoint;
 use crate::state::StateError;
 use crate::state::embedded::StoredAlert;
 

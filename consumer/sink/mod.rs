@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Clock;
 use crate::alert::Alert;
+use crate::backoff::Backoff;
 use crate::metrics::Metrics;
 use crate::state::embedded::{Change, Cursor, Delivered};
 use crate::state::{EmbeddedState, StateError};
@@ -26,8 +27,9 @@ pub use http::{BasicAuth, Client, HttpTarget, Password, Tls};
 
 /// Alerts that are sent at once: some 100 KB.
 const BATCH: usize = 64;
-/// The first pause after a failure, and the longest; each is twice the one before.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// Between two tries to note in the state what was delivered.
+const NOTE_AGAIN: Duration = Duration::from_secs(1);
 
 /// Where alerts go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -201,7 +203,7 @@ impl Outbox {
             if self.stop.is_cancelled() {
                 return;
             }
-            tokio::time::sleep(PAUSES.0).await;
+            tokio::time::sleep(NOTE_AGAIN).await;
         }
     }
 
@@ -231,10 +233,8 @@ impl Outbox {
     async fn failed(&mut self, alerts: usize, error: &str) {
         self.count("failed", alerts);
         self.trouble(error);
-        let pause = PAUSES.0.saturating_mul(1 << self.failures.min(10)).min(PAUSES.1);
+        let pause = Backoff::default().delay(self.failures, rand::random());
         self.failures = self.failures.saturating_add(1);
-        // Replicas that failed together do not come back together.
-        let pause = pause.mul_f64(rand::random_range(0.5..1.0));
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = self.stop.cancelled() => {}
@@ -266,11 +266,6 @@ impl Outbox {
             self.status.shown.lock().error = None;
         }
     }
-}
-
-/// A place where tests end the process as `kill -9` would.
-fn failpoint(_name: &str) {
-    fail::fail_point!(_name, |_| std::process::abort());
 }
 
 #[cfg(test)]

@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
 use super::http::Client;
-use super::{BATCH, Cursor, Outbox, SendError, failpoint};
+use super::{BATCH, Cursor, Outbox, SendError};
 use crate::alert::Alert;
 use crate::event::time;
+use crate::failpoint;
 use crate::state::StateError;
 
 /// Where to.

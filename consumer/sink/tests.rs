@@ -14,8 +14,7 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::callers::{Call, CallerPolicy, Delta};
 use crate::event::{Event, Reported, SignatureVersion};
-use crate::source::{Position, ShardId};
-use crate::state::{Commit, Judge, ShardHeader, WeakCommit};
+use crate::state::{Commit, Judge};
 
 const NOW_MS: u64 = 1_700_000_000_000;
 const HOLD_MS: u64 = 3_600_000;
@@ -131,14 +130,8 @@ impl Fixture {
         }
         let alert_link = Some("http://127.0.0.1:9464".into());
         let judge = Judge { policy, is_learning: false, now_ms: NOW_MS, alert_link };
-        let commit = Commit {
-            shard: ShardId::new("s", "0"),
-            header: ShardHeader::begin(Position::TrimHorizon),
-            piece: bytes::Bytes::new(),
-            files: Vec::new(),
-            weak: Arc::new(WeakCommit { callers: delta.take(), judge }),
-        };
-        self.state.write(Change::Commit(Box::new(commit))).await.unwrap();
+        let commit = Commit::of_callers(delta.take(), judge);
+        self.state.write(commit).await.unwrap();
     }
 
     async fn wait_for(&self, sink: &str, outcome: &str, alerts: u64) {

@@ -19,6 +19,8 @@ use crate::totals::Totals;
 use crate::window::{CallerLimits, HOUR_S, MINUTE_S, Overflow, Windows, bucket};
 use crate::window::{Piece, PieceReader};
 
+#[cfg(test)]
+use embedded::Change;
 pub use embedded::EmbeddedState;
 
 /// The version of what is stored. A newer program reads older states; an older one refuses newer ones.
@@ -200,6 +202,20 @@ pub struct WeakCommit {
     pub callers: Vec<Entry>,
     /// By what it is judged who is new.
     pub judge: Judge,
+}
+
+#[cfg(test)]
+impl Commit {
+    /// Of weak callers and nothing else.
+    pub fn of_callers(callers: Vec<Entry>, judge: Judge) -> Change {
+        Change::Commit(Box::new(Self {
+            shard: ShardId::new("s", "0"),
+            header: ShardHeader::begin(Position::TrimHorizon),
+            piece: Bytes::new(),
+            files: Vec::new(),
+            weak: Arc::new(WeakCommit { callers, judge }),
+        }))
+    }
 }
 
 /// By what it is judged who is new.

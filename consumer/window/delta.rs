@@ -92,7 +92,7 @@ impl Delta {
     }
 
     fn caller(&mut self, key: CallKey<'_>) -> u32 {
-        let name = CallerName { account_id: cut(key.account_id), principal: cut(key.principal) };
+        let name = CallerName { account_id: cut_name(key.account_id), principal: cut_name(key.principal) };
         let hash = hash_name(&self.hasher, name);
         let (names, callers) = (&self.names, &self.callers);
         if let Some(&found) =
@@ -119,6 +119,7 @@ fn name_of<'a>(names: &'a str, entry: &Entry) -> CallerName<'a> {
     CallerName { account_id, principal }
 }
 
-fn cut(name: &str) -> &str {
+/// An account id or principal as it is stored: not longer than any that AWS has.
+pub fn cut_name(name: &str) -> &str {
     &name[..name.floor_char_boundary(MAX_NAME_BYTES)]
 }

@@ -11,7 +11,7 @@ mod piece;
 mod windows;
 
 pub use callers::{CallerLimits, OVERFLOW, OVERFLOW_OUTSIDE};
-pub use delta::{CallKey, Delta};
+pub use delta::{CallKey, Delta, cut_name};
 pub use piece::{Overflow, Piece, PieceReader};
 pub use windows::{Row, Windows};
 

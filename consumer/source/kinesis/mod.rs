@@ -18,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 use super::{Announcement, Batches, Coordination, Position, ShardId, ShardStatus, Source, StoredShard};
 
 pub mod api;
-pub mod backoff;
 mod begin;
 mod coordinator;
 pub mod error;
@@ -30,8 +29,8 @@ mod reader;
 pub mod sdk;
 pub mod shards;
 
+pub use crate::backoff::{Backoff, BackoffError};
 pub use api::{Api, NewRecord};
-pub use backoff::{Backoff, BackoffError};
 pub use error::ApiError;
 pub use options::{ConnectError, KinesisOptions, StartAt};
 pub use sdk::SdkApi;

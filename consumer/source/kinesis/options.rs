@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::backoff::Backoff;
 use super::reader::ROOM_KIB;
+use crate::backoff::Backoff;
 
 /// GetRecords allows five calls a second on a shard, shared by all consumers.
 const MOST_READS_PER_SECOND: f64 = 5.0;

@@ -28,7 +28,7 @@ const OUTSIDE: &str = "outside_callers";
 pub struct CallerCounts {
     /// Of our own.
     pub own: u64,
-    /// Outside the organisation, when they were first seen.
+    /// Outside the organisation.
     pub outside: u64,
 }
 
@@ -62,8 +62,8 @@ impl EmbeddedState {
         })
     }
 
-    /// At most `limit` callers behind `after`, fewer if their lists are long, by weakness, account and principal; of one weakness, or all. The second
-    /// value tells whether more follow.
+    /// At most `limit` callers behind `after`, by weakness, account and principal, fewer if their lists are long; of one
+    /// weakness, or all. The second value tells whether more follow.
     ///
     /// # Errors
     /// The file can't be read.

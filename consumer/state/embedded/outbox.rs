@@ -136,7 +136,10 @@ pub(super) fn set_sinks(write: &WriteTransaction, sinks: &[String]) -> Result<()
         if !has_heir && cursor.sent < newest {
             let waiting = newest - cursor.sent;
             tracing::warn!(sink = kind(name), waiting, "alerts wait for a sink that the config has no more");
-            table.insert(format!("{PARKED}{}", kind(name)).as_str(), (cursor.sent, cursor.over))?;
+            let parked = format!("{PARKED}{}", kind(name));
+            let before = table.get(parked.as_str())?.map(|found| found.value());
+            let (sent, over) = before.unwrap_or((cursor.sent, cursor.over));
+            table.insert(parked.as_str(), (sent.min(cursor.sent), over.min(cursor.over)))?;
         }
     }
     drop(table);

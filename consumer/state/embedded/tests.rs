@@ -5,11 +5,10 @@ use std::sync::Arc;
 use super::*;
 use crate::callers::{Accepted, Call, CallerPolicy, CallerState, Delta};
 use crate::event::judge::Weakness;
+use crate::event::time::DAY_S;
 use crate::event::{Event, Reported, SignatureVersion};
-use crate::state::{Judge, WeakCommit};
+use crate::state::Judge;
 use crate::window::CallerLimits;
-
-const DAY_S: i64 = 86_400;
 
 /// A state, and the policy that its commits are judged by.
 struct Fixture {
@@ -43,15 +42,9 @@ impl Fixture {
             now_ms: 7,
             alert_link: Some("http://x".into()),
         };
-        let commit = Commit {
-            shard: ShardId::new("s", "0"),
-            header: ShardHeader::begin(Position::TrimHorizon),
-            piece: bytes::Bytes::new(),
-            files: Vec::new(),
-            weak: Arc::new(WeakCommit { callers: delta.take(), judge }),
-        };
+        let commit = Commit::of_callers(delta.take(), judge);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let written = runtime.block_on(self.state.write(Change::Commit(Box::new(commit)))).unwrap();
+        let written = runtime.block_on(self.state.write(commit)).unwrap();
         delta.remember(&written.remembered.decided);
         *self.state.newest_alert().borrow() - before
     }
