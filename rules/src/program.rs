@@ -1,0 +1,364 @@
+//! A condition made ready to run: questions to the event, each with two ways on.
+//!
+//! `and`, `or` and `not` are in the ways: a question's `yes` and `no` name the next question, or the end. Questions
+//! that depend on the event's source and name alone are known for all events that share those, which the index makes
+//! use of.
+
+use crate::ast::{Case, Check, Expr, Item, Op, Part, Quantifier, Right, Term};
+use crate::event::{AtHand, Event};
+use crate::field::{Field, Kind, Made, Place};
+use crate::matcher::{Matcher, NotReady};
+use crate::values::{self, Value};
+
+/// Where a program goes next.
+pub type At = u32;
+/// The condition holds.
+pub const MET: At = u32::MAX;
+/// It does not.
+pub const UNMET: At = u32::MAX - 1;
+
+/// A condition made ready.
+#[derive(Clone, Debug)]
+pub struct Program {
+    steps: Vec<Step>,
+    /// The first question.
+    pub entry: At,
+}
+
+#[derive(Clone, Debug)]
+struct Step {
+    question: Question,
+    yes: At,
+    no: At,
+    /// It depends on the event's source and name alone.
+    is_fixed: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Question {
+    Exists(Term),
+    HasValue(Term),
+    /// A value matches.
+    Any(Term, Matcher),
+    /// There are values, and all match.
+    All(Term, Matcher),
+    /// There are values, and none matches.
+    None(Term, Matcher),
+    /// Exactly one of these matches a value.
+    One(Term, Vec<Matcher>),
+    /// A value of one stands to a value of the other so.
+    Same(Term, Term, Relation),
+}
+
+/// How a value stands to another.
+#[derive(Clone, Copy, Debug)]
+enum Relation {
+    /// By a Falco operator.
+    Falco(Op),
+    /// As part of it, whatever its ASCII case.
+    Sigma(Part),
+}
+
+/// A condition can't be made ready: at these bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompileError {
+    /// Where.
+    pub bytes: crate::ast::Bytes,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub help: String,
+}
+
+impl Program {
+    /// Makes a condition ready. All lists and macros are in place.
+    ///
+    /// # Errors
+    /// All values that are not what their operator or field takes.
+    pub fn compile(condition: &Expr) -> Result<Self, Vec<CompileError>> {
+        let mut compiler = Compiler::default();
+        let entry = compiler.emit(condition, MET, UNMET);
+        if compiler.errors.is_empty() {
+            Ok(Self { steps: compiler.steps, entry })
+        } else {
+            Err(compiler.errors)
+        }
+    }
+
+    /// Whether the event meets the condition, from one of its questions on.
+    pub fn is_met<E: Event>(&self, from: At, event: &E) -> bool {
+        let mut at = from;
+        while let Some(step) = self.steps.get(at as usize) {
+            at = if step.question.holds(event) { step.yes } else { step.no };
+        }
+        at == MET
+    }
+
+    /// The first question that is open once source and name are those of this event; none if the condition can't be met
+    /// any more.
+    pub fn narrowed<E: Event>(&self, event: &E) -> Option<At> {
+        let mut at = self.entry;
+        while let Some(step) = self.steps.get(at as usize).filter(|step| step.is_fixed) {
+            at = if step.question.holds(event) { step.yes } else { step.no };
+        }
+        let mut seen = vec![false; self.steps.len()];
+        self.may_be_met(at, event, &mut seen).then_some(at)
+    }
+
+    /// Whether the end can be reached from here, if everything but source and name may be anything.
+    fn may_be_met<E: Event>(&self, from: At, event: &E, seen: &mut [bool]) -> bool {
+        let mut waiting = vec![from];
+        while let Some(at) = waiting.pop() {
+            let Some(step) = self.steps.get(at as usize) else {
+                if at == MET {
+                    return true;
+                }
+                continue;
+            };
+            if std::mem::replace(&mut seen[at as usize], true) {
+                continue;
+            }
+            if !step.is_fixed {
+                waiting.extend([step.yes, step.no]);
+            } else if step.question.holds(event) {
+                waiting.push(step.yes);
+            } else {
+                waiting.push(step.no);
+            }
+        }
+        false
+    }
+
+    /// From this question on, a text that the event must have at hand for the condition to be met: which, and which ones.
+    pub fn required(&self, from: At) -> Option<(AtHand, Vec<&str>)> {
+        let mut at = from;
+        // Questions whose `no` is the end are all required.
+        while let Some(step) = self.steps.get(at as usize).filter(|step| step.no == UNMET) {
+            if let Question::Any(term, matcher) = &step.question
+                && let Some(at_hand) = at_hand_of(term)
+                && let Some(texts) = matcher.texts()
+            {
+                return Some((at_hand, texts));
+            }
+            at = step.yes;
+        }
+        None
+    }
+}
+
+fn at_hand_of(term: &Term) -> Option<AtHand> {
+    match term {
+        Term::Field(Field::Named(spec)) => match spec.place {
+            Place::AtHand(at_hand, _) => Some(at_hand),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+impl Matcher {
+    /// The texts of which a value must be one, exactly; none if it is no such comparison.
+    fn texts(&self) -> Option<Vec<&str>> {
+        match self {
+            Self::Equal(text) => Some(vec![text]),
+            Self::Among(texts) => Some(texts.iter().map(|text| &**text).collect()),
+            Self::OneOf(matchers) => {
+                let each: Option<Vec<Vec<&str>>> = matchers.iter().map(Self::texts).collect();
+                each.map(|each| each.concat())
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Question {
+    fn holds<E: Event>(&self, event: &E) -> bool {
+        match self {
+            Self::Exists(term) => values::exists(term, event),
+            Self::HasValue(term) => values::has_value(term, event),
+            Self::Any(term, matcher) => values::any(term, event, &mut |value| matcher.matches(value)),
+            Self::All(term, matcher) => {
+                let mut has_value = false;
+                let misses = values::any(term, event, &mut |value| {
+                    has_value = true;
+                    !matcher.matches(value)
+                });
+                has_value && !misses
+            }
+            Self::None(term, matcher) => {
+                let mut has_value = false;
+                let hits = values::any(term, event, &mut |value| {
+                    has_value = true;
+                    matcher.matches(value)
+                });
+                has_value && !hits
+            }
+            Self::One(term, matchers) => {
+                let hits = matchers
+                    .iter()
+                    .filter(|matcher| values::any(term, event, &mut |value| matcher.matches(value)));
+                hits.take(2).count() == 1
+            }
+            Self::Same(left, right, relation) => values::any(left, event, &mut |left| {
+                values::any(right, event, &mut |right| relation.holds(left, right))
+            }),
+        }
+    }
+}
+
+impl Relation {
+    fn holds(self, left: Value<'_>, right: Value<'_>) -> bool {
+        let (left, right) = (left.shown(), right.shown());
+        match self {
+            Self::Sigma(part) => {
+                let (left, right) = (left.to_lowercase(), right.to_lowercase());
+                match part {
+                    Part::Whole => left == right,
+                    Part::Any => left.contains(&right),
+                    Part::Start => left.starts_with(&right),
+                    Part::End => left.ends_with(&right),
+                }
+            }
+            Self::Falco(Op::Ne) => left != right,
+            Self::Falco(op) => {
+                let number = left.parse::<f64>().is_ok() && right.parse::<f64>().is_ok();
+                let kind = if number { Kind::Number } else { Kind::Text };
+                // Of numbers only the order is numeric.
+                let kind =
+                    if matches!(op, Op::Lt | Op::Le | Op::Gt | Op::Ge | Op::Eq) { kind } else { Kind::Text };
+                Matcher::new(op, kind, &right).is_ok_and(|matcher| matcher.matches_text(&left))
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Compiler {
+    steps: Vec<Step>,
+    errors: Vec<CompileError>,
+}
+
+impl Compiler {
+    /// Adds what asks for a condition. Returns its first question.
+    fn emit(&mut self, expr: &Expr, yes: At, no: At) -> At {
+        match expr {
+            Expr::And(parts) => parts.iter().rev().fold(yes, |next, part| self.emit(part, next, no)),
+            Expr::Or(parts) => parts.iter().rev().fold(no, |next, part| self.emit(part, yes, next)),
+            Expr::Not(inner) => self.emit(inner, no, yes),
+            Expr::Check(check) => self.check(check, yes, no),
+            // Resolving has reported it.
+            Expr::Macro(..) => no,
+        }
+    }
+
+    fn check(&mut self, check: &Check, yes: At, no: At) -> At {
+        if let (Right::List(items, Quantifier::All), false) = (&check.right, check.op.takes_list()) {
+            // One question each, all of which must hold.
+            let parts = items
+                .iter()
+                .map(|item| Expr::Check(Check { right: Right::Text(item.text.clone()), ..check.clone() }));
+            return if items.is_empty() { no } else { self.emit(&Expr::And(parts.collect()), yes, no) };
+        }
+        match question(check) {
+            Ok(question) => {
+                let is_fixed = question.is_fixed();
+                self.steps.push(Step { question, yes, no, is_fixed });
+                (self.steps.len() - 1) as At
+            }
+            Err((message, help)) => {
+                self.errors.push(CompileError { bytes: check.bytes.clone(), message, help });
+                no
+            }
+        }
+    }
+}
+
+fn question(check: &Check) -> Result<Question, NotReady> {
+    let (left, op) = (check.left.clone(), check.op);
+    let kind = kind_of(&check.left);
+    Ok(match (op, &check.right) {
+        (Op::Exists, _) => Question::Exists(left),
+        (Op::HasValue, _) => Question::HasValue(left),
+        (Op::SameAs(part), Right::Term(right)) => Question::Same(left, right.clone(), Relation::Sigma(part)),
+        (_, Right::Term(right)) => Question::Same(left, right.clone(), Relation::Falco(op)),
+        (Op::Ne, Right::Text(text)) => Question::None(left, Matcher::new(Op::Eq, kind, text)?),
+        (_, Right::Text(text)) => Question::Any(left, Matcher::new(op, kind, text)?),
+        (Op::In, Right::List(items, _)) => Question::All(left, one_of(op, kind, items)?),
+        (Op::Ne, Right::List(items, Quantifier::Any)) => {
+            // It differs from one of them: from each only if there is one.
+            let matchers = items
+                .iter()
+                .map(|item| Matcher::new(Op::Eq, kind, &item.text))
+                .collect::<Result<Vec<_>, _>>()?;
+            match <[Matcher; 1]>::try_from(matchers) {
+                Ok([matcher]) => Question::None(left, matcher),
+                Err(matchers) if matchers.is_empty() => Question::Any(left, Matcher::OneOf(Vec::new())),
+                Err(_) => Question::Exists(left),
+            }
+        }
+        (_, Right::List(items, Quantifier::One)) => Question::One(
+            left,
+            items.iter().map(|item| Matcher::new(op, kind, &item.text)).collect::<Result<_, _>>()?,
+        ),
+        (_, Right::List(items, _)) => Question::Any(left, one_of(op, kind, items)?),
+        (_, Right::Nothing | Right::Named(..)) => Question::Any(left, Matcher::OneOf(Vec::new())),
+    })
+}
+
+/// Words to look for are looked for together from this many on.
+const TOGETHER_FROM: usize = 4;
+
+fn one_of(op: Op, kind: Kind, items: &[Item]) -> Result<Matcher, NotReady> {
+    let texts: Vec<&str> = items.iter().map(|item| item.text.as_str()).collect();
+    match op {
+        Op::Contains if kind == Kind::Text && texts.len() >= TOGETHER_FROM => {
+            Matcher::contains_one(&texts, Case::Sensitive)
+        }
+        Op::IContains if kind == Kind::Text && texts.len() >= TOGETHER_FROM => {
+            Matcher::contains_one(&texts, Case::Ignored)
+        }
+        _ => {
+            let matchers =
+                texts.iter().map(|text| Matcher::new(op, kind, text)).collect::<Result<Vec<_>, _>>()?;
+            Ok(Matcher::one_of(matchers))
+        }
+    }
+}
+
+fn kind_of(term: &Term) -> Kind {
+    match term {
+        Term::Field(field) => field.kind(),
+        Term::Call(crate::ast::Function::Len, _) => Kind::Number,
+        Term::Call(crate::ast::Function::Val, arguments) => arguments.first().map_or(Kind::Text, kind_of),
+        _ => Kind::Text,
+    }
+}
+
+impl Question {
+    fn is_fixed(&self) -> bool {
+        match self {
+            Self::Exists(term) | Self::HasValue(term) | Self::Any(term, _) | Self::All(term, _) => {
+                is_fixed(term)
+            }
+            Self::None(term, _) | Self::One(term, _) => is_fixed(term),
+            Self::Same(left, right, _) => is_fixed(left) && is_fixed(right),
+        }
+    }
+}
+
+/// Whether a term's values are the same for all events of one source and name.
+fn is_fixed(term: &Term) -> bool {
+    match term {
+        Term::Text(_) => true,
+        Term::Call(_, terms) | Term::List(terms) => terms.iter().all(is_fixed),
+        Term::Field(Field::Named(spec)) => match spec.place {
+            Place::AtHand(at_hand, _) => matches!(at_hand, AtHand::EventName | AtHand::EventSource),
+            Place::Made(made) => made == Made::ShortSource,
+            _ => false,
+        },
+        Term::Field(Field::Pointer { path: keys, .. } | Field::Path(keys)) => {
+            matches!(keys.as_slice(), [key] if key == "eventName" || key == "eventSource")
+        }
+        Term::Field(Field::Whole) => false,
+    }
+}
