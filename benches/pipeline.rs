@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use trailmeter::callers::{Call, CallerPolicy, Delta};
-use trailmeter::decode::json::{Found, JsonReader};
+use trailmeter::decode::json::{Found, JsonReader, Value};
 use trailmeter::decode::{Decoder, EventRejection, Limits, RecordOutcome, Sink};
 use trailmeter::duplicates::{DuplicateLimits, Duplicates};
 use trailmeter::event::judge::{self, Policy, Verdict};
@@ -113,7 +113,7 @@ fn decode(records: &[Payload]) -> u64 {
     for record in records {
         let Payload::Bytes(bytes) = record else { continue };
         let found = reader.read(bytes, |found| {
-            if let Found::Event(event) = found {
+            if let Found::Event(event, _) = found {
                 known += u64::from(event.id.is_some());
             }
         });
@@ -180,7 +180,7 @@ struct Upto {
 }
 
 impl Sink for Upto {
-    fn event(&mut self, event: &Event<'_>, _: &[u8]) {
+    fn event(&mut self, event: &Event<'_>, _: Value<'_, '_>, _: &[u8]) {
         let duplicates = &mut self.duplicates;
         let is_known =
             |id: &str| duplicates.as_mut().is_some_and(|ids| ids.is_duplicate(id, 1_800_000_000, DUPLICATES));
@@ -257,6 +257,7 @@ fn count(records: &[Payload]) -> u64 {
         duplicates: DUPLICATES,
         callers: CALLERS,
         weak_callers: Arc::default(),
+        rules: ActiveRules::default(),
         series: 1000,
         commit_interval_ms: 1000,
         commit_bytes: 16 << 20,

@@ -18,6 +18,7 @@ pub mod totals;
 pub mod window;
 
 pub mod callers;
+pub mod detect;
 
 pub mod pipeline;
 pub mod state;

@@ -1,7 +1,7 @@
-//! What people are told: the alert about a new weak caller.
+//! What people are told: the alert about a new weak caller, or about a rule's match.
 //!
-//! Enters: a caller that the memory did not know, and the call by which it was found. Leaves: an [`Alert`], which is
-//! committed with the counts that raised it (`state`) and delivered from there (`sink`). Its labels are its identity:
+//! Enters: a caller that the memory did not know, and the call by which it was found; or a rule and a call that it
+//! matched. Leaves: an [`Alert`], which is committed with the counts that raised it (`state`) and delivered from there (`sink`). Its labels are its identity:
 //! delivering it twice makes no second one. Everything in the annotations that came with an event is hostile text and
 //! is made [`plain`].
 
@@ -9,9 +9,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use trailmeter_rules::Rule;
+
 use crate::callers::advice::{Known, advice};
 use crate::callers::{CallerKey, Sighting, plain};
+use crate::detect::{Found, packs};
 use crate::event::judge::Weakness;
+use crate::event::time;
 use crate::window::OVERFLOW;
 
 /// Something that people are told.
@@ -67,6 +71,47 @@ fn habit(weakness: Weakness) -> &'static str {
         Weakness::Tls11 => "connects with TLS 1.1",
         Weakness::LongTermKey => "calls with a long-lived access key",
     }
+}
+
+/// The alert about a rule's match, made at `now_ms`. `count`: the number that a threshold reached.
+pub fn of_match(rule: &Rule, found: &Found, count: Option<u64>, now_ms: u64, link: &str) -> Alert {
+    let name = rule.alert_name();
+    let own = [("alertname", name.as_str()), ("rule", &rule.name), ("severity", rule.priority.severity())];
+    let group = found.labels.iter().map(|(label, value)| (label.as_str(), value.as_str()));
+    let labels = group.chain(own).map(|(label, value)| (label.to_owned(), value.to_owned())).collect();
+    let reached = count.map(|count| format!(" {count} reached.")).unwrap_or_default();
+    let event = if found.event_id.is_empty() {
+        String::new()
+    } else {
+        format!(" (event {})", plain(&found.event_id))
+    };
+    let about = rule.description.trim();
+    let separator = if about.is_empty() { "" } else { " " };
+    let mut annotations = BTreeMap::from([
+        ("summary".to_owned(), format!("{}: {}", rule.name, plain(&found.message))),
+        (
+            "description".to_owned(),
+            format!("{about}{separator}At {}{event}.{reached}", time::format(found.time_s)),
+        ),
+        ("priority".to_owned(), rule.priority.label().to_owned()),
+    ]);
+    if !rule.tags.is_empty() {
+        annotations.insert("tags".to_owned(), rule.tags.join(", "));
+    }
+    for (field, value) in &found.fields {
+        let value = value.as_deref().unwrap_or(trailmeter_rules::output::NOTHING);
+        annotations.insert(format!("field_{}", annotation_name(field)), plain(value));
+    }
+    if packs::has_runbook(&name) {
+        annotations.insert("runbook_url".to_owned(), format!("{link}/runbooks/{name}"));
+    }
+    Alert { labels, annotations, starts_at_ms: now_ms }
+}
+
+/// A field's name as an annotation's may be: letters, digits and `_`.
+fn annotation_name(field: &str) -> String {
+    let safe: String = field.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    safe.trim_matches('_').to_owned()
 }
 
 /// What was seen, in a sentence.

@@ -6,6 +6,7 @@ use super::{Failure, block_on, log, serve};
 use crate::config::Config;
 use crate::config::raw::{RawAccount, RawConfig, RawFormat, RawGenerator, RawLevel, RawSource};
 use crate::config::units::Span;
+use crate::detect::packs;
 use crate::generate::LiveOrganisation;
 
 #[derive(Args)]
@@ -41,6 +42,7 @@ pub fn run(arguments: DemoArguments) -> Result<(), Failure> {
     raw.state.embedded.path = folder.path().join("state").display().to_string();
     // Who called in the day before is known; a newcomer stands out.
     raw.callers.learn_for = Span(1000);
+    raw.rules.packs = packs::PACKS.iter().map(|(name, _)| (*name).to_owned()).collect();
     raw.web.enable_reload = true;
     raw.log.level = arguments.log_level;
     let listen = match arguments.listen {
@@ -58,6 +60,7 @@ pub fn run(arguments: DemoArguments) -> Result<(), Failure> {
         println!("  page          http://{address}/");
         println!("  metrics       http://{address}/metrics");
         println!("  weak callers  http://{address}/api/v1/callers");
+        println!("  rule matches  http://{address}/api/v1/matches");
         println!("  all callers   http://{address}/api/v1/windows?window=1h");
         println!(
             "A generated organisation at {} calls a second, with the last day behind it.",

@@ -6,6 +6,8 @@ mod demo;
 mod generate;
 mod healthcheck;
 mod log;
+mod rules;
+mod rules_in_force;
 mod run;
 mod send;
 mod serve;
@@ -43,6 +45,8 @@ enum Command {
     Generate(Box<generate::GenerateArguments>),
     /// Puts events onto a Kinesis stream
     Send(send::SendArguments),
+    /// Checks, tests and explains detection rules
+    Rules(rules::RulesArguments),
     /// Checks or shows a config
     Config(config::ConfigArguments),
     /// Asks a running trailmeter whether it is alive, for container health checks
@@ -95,6 +99,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Demo(arguments) => demo::run(arguments),
         Command::Generate(arguments) => generate::run(*arguments),
         Command::Send(arguments) => send::run(arguments),
+        Command::Rules(arguments) => rules::run(arguments),
         Command::Config(arguments) => config::run(arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

@@ -11,8 +11,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::rules_in_force::RulesInForce;
 use super::{Failure, log};
 use crate::config::{Config, SourceConfig, WebConfig};
+use crate::detect::source::RulesError;
 use crate::metrics::Metrics;
 use crate::pipeline::{DeadLetter, Learning, Pipeline, Readiness, Settings, Views};
 use crate::sink::Sinks;
@@ -58,7 +60,8 @@ pub async fn serve(
     warn_if_open(address);
     let state = open_state(config.state_path.clone(), &clock)?;
     let sources = self::sources(&config, &clock).await?;
-    let (settings_sender, settings) = watch::channel(Arc::new(config.settings.clone()));
+    let rules = RulesInForce::begin(config.rules.clone(), &metrics, clock()).await.map_err(of_rules)?;
+    let (settings_sender, settings) = watch::channel(Arc::new(settings_of(&config, &rules)));
     let (status_sender, status) = watch::channel(Arc::new(status_of(&config)));
     let (reload_sender, reload_requests) = mpsc::channel(16);
     let (state, views, readiness) = (Arc::new(state), Arc::<Views>::default(), Arc::<Readiness>::default());
@@ -91,6 +94,7 @@ pub async fn serve(
         metrics: Arc::clone(&metrics),
         settings,
         clock: Arc::clone(&clock),
+        rules: rules.status(),
         status,
         reload: Some(reload_sender),
     });
@@ -98,7 +102,7 @@ pub async fn serve(
     let served = tokio::spawn(web::serve(listener, web, bounds(&config.web), web_shutdown.clone()));
     let grace = config.grace;
     let reloader =
-        Reloader { config, reload, settings: settings_sender, status: status_sender, metrics, clock };
+        Reloader { config, reload, rules, settings: settings_sender, status: status_sender, metrics, clock };
     tokio::spawn(reloader.run(reload_requests));
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
     listening(address);
@@ -218,6 +222,24 @@ fn bounds(web: &WebConfig) -> Bounds {
     Bounds { max_connections: web.max_connections, max_body: web.max_body, timeout: CLIENT_TIMEOUT }
 }
 
+/// What the tasks heed: the config's settings with the rules in force.
+fn settings_of(config: &Config, rules: &RulesInForce) -> Settings {
+    let mut settings = config.settings.clone();
+    settings.rules.set = rules.set();
+    settings
+}
+
+/// Rules that can't be used at the start: broken ones are a matter of the config, unreadable ones may be none of ours.
+fn of_rules(error: RulesError) -> Failure {
+    match error {
+        RulesError::Broken(_) => Failure::Usage(error.to_string()),
+        RulesError::Unreadable(why) if why.contains("s3://") => {
+            Failure::Runtime(anyhow::anyhow!("rules: {why}"))
+        }
+        error => Failure::Usage(error.to_string()),
+    }
+}
+
 fn status_of(config: &Config) -> Status {
     // The config holds plain data only: it has no way to fail.
     let raw = serde_json::to_value(&config.raw).unwrap_or_default();
@@ -228,6 +250,7 @@ fn status_of(config: &Config) -> Status {
 struct Reloader {
     config: Config,
     reload: Reload,
+    rules: RulesInForce,
     settings: watch::Sender<Arc<Settings>>,
     status: watch::Sender<Arc<Status>>,
     metrics: Arc<Metrics>,
@@ -240,12 +263,20 @@ impl Reloader {
             Ok(hangup) => hangup,
             Err(error) => return tracing::error!(%error, "SIGHUP can't be heeded"),
         };
+        let mut looks = tokio::time::interval(self.config.rules_check_interval);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let answer: Option<oneshot::Sender<Result<(), String>>> = tokio::select! {
                 _ = hangup.recv() => None,
                 Some(request) = requests.recv() => Some(request),
+                _ = looks.tick() => {
+                    if self.rules.look((self.clock)()).await {
+                        self.settings.send_replace(Arc::new(settings_of(&self.config, &self.rules)));
+                    }
+                    continue;
+                }
             };
-            let result = self.read_again();
+            let result = self.read_again().await;
             self.metrics.reloaded(result.is_ok(), (self.clock)());
             match &result {
                 Ok(()) => tracing::info!("the config was read again and is in force"),
@@ -261,14 +292,16 @@ impl Reloader {
     }
 
     /// All that can fail comes before anything is changed.
-    fn read_again(&mut self) -> Result<(), String> {
+    async fn read_again(&mut self) -> Result<(), String> {
         let config = (self.reload)()?;
         let fixed = self.config.needs_restart(&config);
         if !fixed.is_empty() {
             let verb = if fixed.len() == 1 { "changed and needs" } else { "changed and need" };
             return Err(format!("{} {verb} a restart: nothing was changed", fixed.join(", ")));
         }
-        self.settings.send_replace(Arc::new(config.settings.clone()));
+        let read = self.rules.read_again(config.rules.clone(), (self.clock)()).await;
+        read.map_err(|error| error.to_string())?;
+        self.settings.send_replace(Arc::new(settings_of(&config, &self.rules)));
         self.status.send_replace(Arc::new(status_of(&config)));
         log::set_level(config.raw.log.level);
         self.config = config;

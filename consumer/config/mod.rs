@@ -6,6 +6,7 @@
 mod alerting;
 mod problems;
 pub mod raw;
+mod rules;
 pub mod units;
 
 use std::collections::HashSet;
@@ -21,6 +22,7 @@ use raw::{
 use units::{Size, Span};
 
 use crate::decode::Limits;
+use crate::detect::source::RuleSources;
 use crate::duplicates::DuplicateLimits;
 use crate::event::judge::Policy;
 use crate::event::time;
@@ -42,6 +44,10 @@ pub struct Config {
     pub settings: Settings,
     /// Bytes read and not yet counted, over all shards.
     pub inflight_bytes: u64,
+    /// Where detection rules come from.
+    pub rules: RuleSources,
+    /// Between two looks whether their files have changed.
+    pub rules_check_interval: Duration,
     /// Where alerts go.
     pub sinks: Vec<SinkOptions>,
     /// How Alertmanager holds them.
@@ -127,6 +133,8 @@ impl Config {
         let sources = sources(&raw, &mut problems);
         let web = web(&raw, &mut problems);
         let settings = settings(&raw, &mut problems);
+        let (rules, rules_check_interval) =
+            (rules::sources(&raw, &mut problems), rules::check_interval(&raw, &mut problems));
         let sinks = alerting::sinks(&raw, &mut problems);
         let holding = alerting::holding(&raw.alerts, &mut problems);
         let inflight = raw.limits.inflight_bytes;
@@ -140,6 +148,8 @@ impl Config {
             state_path: PathBuf::from(&raw.state.embedded.path),
             settings,
             inflight_bytes: inflight.0,
+            rules,
+            rules_check_interval,
             sinks,
             holding,
             web,
@@ -168,6 +178,7 @@ impl Config {
         compare("limits.inflight_bytes", old.limits.inflight_bytes != new.limits.inflight_bytes);
         compare("web.listen", old.web.listen != new.web.listen);
         compare("web.external_url", old.web.external_url != new.web.external_url);
+        compare("rules.check_interval", old.rules.check_interval != new.rules.check_interval);
         compare("alerts", old.alerts != new.alerts);
         compare("sinks", old.sinks != new.sinks);
         compare("web.max_connections", old.web.max_connections != new.web.max_connections);
@@ -374,6 +385,7 @@ fn external_url(url: &str, problems: &mut Problems) -> String {
 
 fn settings(raw: &RawConfig, problems: &mut Problems) -> Settings {
     let weak_callers = Arc::new(alerting::callers(raw, problems));
+    let rules = rules::bounds(raw, problems);
     let limits = &raw.limits;
     let RawEmbedded { path, commit_interval, commit_bytes } = &raw.state.embedded;
     let mut at_least = |key: &str, value: u64, least: u64, most: u64| {
@@ -422,6 +434,7 @@ fn settings(raw: &RawConfig, problems: &mut Problems) -> Settings {
         },
         callers: CallerLimits { own: limits.callers as usize, outside: limits.outside_callers as usize },
         weak_callers,
+        rules,
         series: limits.series as usize,
         commit_interval_ms: commit_interval.0,
         commit_bytes: commit_bytes.0 as usize,

@@ -57,13 +57,12 @@ impl fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 /// Keys that a reader of the docs may write and this version does not have, with what to do.
-const ELSEWHERE: [(&str, &str); 6] = [
+const ELSEWHERE: [(&str, &str); 5] = [
     ("sqs", "this version reads Kinesis and files"),
     ("s3", "this version reads Kinesis and files"),
     ("mode", "this version reads a stream by polling"),
     ("aws", "this version keeps its state in a file: `state.embedded`"),
     ("windows", "the windows are fixed: 5m, 1h and 24h"),
-    ("rules", "this version runs no rules yet"),
 ];
 
 /// The problem that reading a file ended with.

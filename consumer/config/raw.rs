@@ -20,6 +20,8 @@ pub struct RawConfig {
     pub alerts: RawAlerts,
     /// Where alerts go besides Alertmanager.
     pub sinks: RawSinks,
+    /// Detection rules.
+    pub rules: RawRules,
     /// Bounds.
     pub limits: RawLimits,
     /// The web server.
@@ -427,6 +429,45 @@ impl<'de> Deserialize<'de> for RawTarget {
     }
 }
 
+/// Detection rules.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawRules {
+    /// Files, folders, `s3://BUCKET/PREFIX`.
+    pub files: Vec<String>,
+    /// Packs that come with the program.
+    pub packs: Vec<String>,
+    /// Which of the rules that an event meets match it.
+    pub matching: RawMatching,
+    /// Matches of one rule in a minute that are kept and told of.
+    pub max_matches_per_minute: u32,
+    /// Between two looks whether the files have changed.
+    pub check_interval: Span,
+}
+
+impl Default for RawRules {
+    fn default() -> Self {
+        Self {
+            files: Vec::new(),
+            packs: Vec::new(),
+            matching: RawMatching::default(),
+            max_matches_per_minute: 100,
+            check_interval: Span(10_000),
+        }
+    }
+}
+
+/// Which of the rules that an event meets match it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum RawMatching {
+    /// All.
+    #[default]
+    All,
+    /// The first, in the order of their definitions.
+    First,
+}
+
 /// Bounds. Each says in the metrics when it bites.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -443,6 +484,10 @@ pub struct RawLimits {
     pub outside_weak_callers: u64,
     /// Texts in each list of a weak caller.
     pub caller_values: u64,
+    /// Values and groups that rules remember.
+    pub rule_values: u64,
+    /// Matches of rules that are kept.
+    pub matches: u64,
     /// Series of one metric.
     pub series: u64,
     /// Bytes read and not yet counted, over all shards.
@@ -466,6 +511,8 @@ impl Default for RawLimits {
             weak_callers: 1_000_000,
             outside_weak_callers: 10_000,
             caller_values: 1000,
+            rule_values: 1_000_000,
+            matches: 10_000,
             series: 1000,
             inflight_bytes: Size(128 << 20),
             decompressed_bytes: Size(64 << 20),

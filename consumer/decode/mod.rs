@@ -16,7 +16,7 @@ use crate::source::{Payload, Span, Units};
 pub use crate::totals::{EventRejection, RecordRejection};
 use aggregate::Aggregate;
 use compression::{Inflated, Inflater};
-use json::{Found, JsonReader, Unreadable};
+use json::{Found, JsonReader, Unreadable, Value};
 use split::{Ending, Splitter};
 
 /// What is wrong between the values of a text.
@@ -53,8 +53,8 @@ pub struct Limits {
 
 /// Takes what is found in records.
 pub trait Sink {
-    /// An event, sound or not as far as its fields go, and the text that it stands in.
-    fn event(&mut self, event: &Event<'_>, text: &[u8]);
+    /// An event, sound or not as far as its fields go; all that it says; and the text that it stands in.
+    fn event(&mut self, event: &Event<'_>, json: Value<'_, '_>, text: &[u8]);
     /// Something in the place of an event, and its text.
     fn rejected(&mut self, reason: EventRejection, text: &[u8]);
     /// A record is done with.
@@ -228,7 +228,7 @@ impl Decoder {
 
 fn give(found: Found<'_>, text: &[u8], outcome: &mut RecordOutcome, sink: &mut impl Sink) {
     match found {
-        Found::Event(event) => sink.event(event, text),
+        Found::Event(event, json) => sink.event(event, json, text),
         Found::Rejected(reason) => sink.rejected(reason, text),
         Found::Control => *outcome = RecordOutcome::Control,
         Found::UnknownEnvelope(rejection) => *outcome = RecordOutcome::Rejected(rejection),

@@ -9,12 +9,15 @@ use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, Opts, Reg
 
 pub use distribution::{Distribution, Observations};
 
+use trailmeter_rules::RuleSet;
+
+use crate::detect::decide::WITHHELD;
 use crate::event::judge::Weakness;
 use crate::event::{signature, tls};
 use crate::totals::{Dropped, EventRejection, NotCall, RecordRejection, Totals, UnknownReason};
 
 /// A limit that may bite, for `trailmeter_limit_hits_total`.
-pub const LIMITS: [&str; 12] = [
+pub const LIMITS: [&str; 13] = [
     "callers",
     "outside_callers",
     "weak_callers",
@@ -27,6 +30,7 @@ pub const LIMITS: [&str; 12] = [
     "event_bytes",
     "depth",
     "dead_letter",
+    "rule_values",
 ];
 
 /// What becomes of an alert at a sink: taken, taken again while it is held, ended; not taken for
@@ -62,6 +66,12 @@ pub struct Metrics {
     pub caller_last_seen: GaugeVec,
     /// When someone was last paged for a weak caller.
     pub caller_paged: GaugeVec,
+    /// Matches by rule and priority.
+    pub rule_matches: IntCounterVec,
+    /// Matches that were not kept, or of which nobody was told, by rule and reason.
+    pub rule_matches_withheld: IntCounterVec,
+    /// Whether the rules that were last found could be used.
+    pub rules_reload_successful: IntGauge,
     /// Alerts by sink and what became of them.
     pub alerts: IntCounterVec,
     /// Alerts that wait, by sink.
@@ -168,6 +178,20 @@ impl Metrics {
                 "Distinct callers in the window, in this process.",
                 &["window", "signature_version", "tls_version"],
             )?,
+            rule_matches: counters(
+                "trailmeter_rule_matches_total",
+                "Calls that a rule matched.",
+                &["rule", "priority"],
+            )?,
+            rule_matches_withheld: counters(
+                "trailmeter_rule_matches_withheld_total",
+                "Matches that were not kept (rate), that nobody was told of (repeat), or that came too late to be counted (late).",
+                &["rule", "reason"],
+            )?,
+            rules_reload_successful: gauge(
+                "trailmeter_rules_last_reload_successful",
+                "1 if the rules that were last found could be used, 0 if the earlier ones stay in force.",
+            )?,
             new_callers: counters(
                 "trailmeter_new_callers_total",
                 "Weak callers of our own that the memory did not know.",
@@ -261,6 +285,16 @@ impl Metrics {
     /// Makes the series of a source's records exist.
     pub fn add_source(&self, source: &str) {
         self.count_records(source, &Totals::default());
+    }
+
+    /// Makes the series of rules exist.
+    pub fn add_rules(&self, rules: &RuleSet) {
+        for rule in rules.rules().iter().filter(|rule| rule.enabled) {
+            self.rule_matches.with_label_values(&[rule.name.as_str(), rule.priority.label()]);
+            for reason in WITHHELD {
+                self.rule_matches_withheld.with_label_values(&[rule.name.as_str(), reason]);
+            }
+        }
     }
 
     /// Makes the series of a sink's alerts exist.

@@ -7,7 +7,9 @@ use hashbrown::HashMap;
 
 use super::{DeadLetter, Settings};
 use crate::callers;
+use crate::decode::json::Value;
 use crate::decode::{EventRejection, RecordOutcome, RecordRejection, Sink};
+use crate::detect::{self, Detector};
 use crate::duplicates::Duplicates;
 use crate::event::judge::{self, Verdict};
 use crate::event::{Event, principal};
@@ -69,6 +71,8 @@ impl Pending {
 pub struct Counter {
     /// What is not committed yet.
     pub pending: Pending,
+    /// The rules at work.
+    pub detector: Detector,
     /// The ids that were seen.
     pub duplicates: Duplicates,
     /// The newest event time of the lineage, committed or not.
@@ -93,6 +97,7 @@ impl Counter {
     ) -> Self {
         Self {
             pending: Pending::default(),
+            detector: Detector::new(&settings.rules),
             duplicates,
             newest_s,
             settings,
@@ -106,6 +111,7 @@ impl Counter {
 
     /// Takes up a new config.
     pub fn set_settings(&mut self, settings: Arc<Settings>) {
+        self.detector.set_rules(&settings.rules);
         self.settings = settings;
         self.pending.weak.ask_again();
     }
@@ -115,7 +121,7 @@ impl Counter {
         (self.arrival_ms, self.now_ms) = (arrival_ms, now_ms);
     }
 
-    fn call(&mut self, event: &Event<'_>, time_s: i64) {
+    fn call(&mut self, event: &Event<'_>, json: Value<'_, '_>, time_s: i64) {
         let newest_s = self.newest_s.map_or(time_s, |newest_s| newest_s.max(time_s));
         self.newest_s = Some(newest_s);
         let versions = Versions::new(event.signature.code(), event.tls.code());
@@ -130,6 +136,7 @@ impl Counter {
         let CallKey { account_id, principal, is_outside, .. } = key;
         let call = callers::Call { event, time_s, account_id, principal, is_outside };
         pending.weak.count(&call, &self.settings.weak_callers);
+        self.detector.call(&mut detect::Call { event, json, time_s, account_id, principal, number: 0 });
         let totals = &mut pending.totals;
         totals.calls += 1;
         totals.late += u64::from(!is_in_windows);
@@ -168,14 +175,14 @@ fn cover(coverage: &mut Coverage, unknown: Option<UnknownReason>) {
 }
 
 impl Sink for Counter {
-    fn event(&mut self, event: &Event<'_>, text: &[u8]) {
+    fn event(&mut self, event: &Event<'_>, json: Value<'_, '_>, text: &[u8]) {
         let arrival_s = (self.arrival_ms / 1000).cast_signed();
         let (duplicates, limits) = (&mut self.duplicates, self.settings.duplicates);
         let verdict = judge::judge(event, &self.settings.policy, arrival_s, |id| {
             duplicates.is_duplicate(id, arrival_s, limits)
         });
         match verdict {
-            Verdict::Call { time_s } => self.call(event, time_s),
+            Verdict::Call { time_s } => self.call(event, json, time_s),
             Verdict::Dropped(dropped) => self.pending.totals.dropped[dropped as usize] += 1,
             Verdict::NotCall(category) => self.pending.totals.not_calls[category as usize] += 1,
             Verdict::Rejected(reason) => self.reject(reason, text),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::callers::CallerPolicy;
 use crate::decode::Limits;
+use crate::detect::ActiveRules;
 use crate::duplicates::DuplicateLimits;
 use crate::event::judge::Policy;
 use crate::state::StateLimits;
@@ -22,6 +23,8 @@ pub struct Settings {
     pub callers: CallerLimits,
     /// What is made of weak callers.
     pub weak_callers: Arc<CallerPolicy>,
+    /// Rules, and the bounds of what they make.
+    pub rules: ActiveRules,
     /// Series of one metric.
     pub series: usize,
     /// Milliseconds between two commits of a shard.

@@ -276,6 +276,7 @@ impl Supervisor {
             processing: Observations::default(),
             learning: Arc::clone(&pipeline.learning),
             alert_link: pipeline.alert_link.clone(),
+            has_matches: false,
             view: Arc::clone(&view),
         };
         let (status, shutdown) = (Arc::clone(view.status()), pipeline.shutdown.clone());

@@ -19,12 +19,14 @@ use super::{Counter, Settings, ShardView};
 use crate::callers::verdict::Verdict;
 use crate::callers::{OwnedKey, Row};
 use crate::decode::Decoder;
+use crate::detect::decide::{Deciding, Outcome, WITHHELD};
 use crate::event::judge::Weakness;
 use crate::metrics::{Metrics, Observations};
 use crate::source::{Advance, Batch, Batches, FileProgress, Payload};
 use crate::state::embedded::Change;
 use crate::state::{
-    Commit, EmbeddedState, IDS_PER_PART, Judge, Remembered, ShardHeader, StateError, StoredBytes,
+    Commit, DetectionCommit, EmbeddedState, IDS_PER_PART, Judge, Remembered, ShardHeader, StateError,
+    StoredBytes,
 };
 use crate::state::{WeakCommit, Written, encode_delta, encode_snapshot};
 use crate::window::{HOUR_S, MINUTE_S, PieceReader, bucket};
@@ -36,6 +38,10 @@ const SLICE_BYTES: usize = 1 << 20;
 const RETRY: Duration = Duration::from_secs(1);
 /// That a shard is complete up to now is worth a commit of its own only so often.
 const IDLE_COMMIT: Duration = Duration::from_secs(30);
+
+/// People are told of a match at once, unless they were told of others just before: a noisy rule makes no commit of every
+/// batch.
+const MATCHES_COMMIT: Duration = Duration::from_millis(100);
 
 /// How a shard's task ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +74,8 @@ pub struct Worker {
     pub learning: Arc<Learning>,
     /// Where the page is served, if alerts go anywhere.
     pub alert_link: Option<Arc<str>>,
+    /// Rules found something of which people may be told.
+    pub has_matches: bool,
 }
 
 /// What the next commit would be for.
@@ -167,15 +175,18 @@ impl Worker {
     }
 
     fn commit_after(&self) -> Duration {
+        let interval = Duration::from_millis(self.settings.borrow().commit_interval_ms);
         match self.unsaved {
+            _ if self.has_matches => interval.min(MATCHES_COMMIT),
             Unsaved::Completeness => IDLE_COMMIT,
-            _ => Duration::from_millis(self.settings.borrow().commit_interval_ms),
+            _ => interval,
         }
     }
 
     fn pending_bytes(&self) -> usize {
         let pending = &self.counter.pending;
-        pending.delta.bytes() + pending.weak.bytes() + self.counter.duplicates.uncommitted() * 16
+        let counted = pending.delta.bytes() + pending.weak.bytes() + self.counter.detector.bytes();
+        counted + self.counter.duplicates.uncommitted() * 16
     }
 
     async fn count(&mut self, batch: Batch) {
@@ -191,6 +202,7 @@ impl Worker {
                 tokio::task::yield_now().await;
             }
         }
+        self.has_matches |= self.counter.detector.take_news() && self.alert_link.is_some();
         self.processing.observe(began.elapsed());
         self.view.set_behind_ms(batch.behind_ms);
         self.note(batch, began_ms);
@@ -242,13 +254,17 @@ impl Worker {
         let piece =
             if is_empty { Bytes::new() } else { encode_delta(counter.pending.delta.piece(), ids).into() };
         let callers = counter.pending.weak.take();
-        let weak = Arc::new(WeakCommit { callers, judge: self.judge() });
+        let judge = self.judge();
+        let detections = Arc::new(self.detections(&judge, now_ms));
+        let weak = Arc::new(WeakCommit { callers, judge });
         failpoint("commit_before");
-        let Written { bytes, remembered } = self.write(piece, weak).await?;
+        let Written { bytes, remembered, outcomes } = self.write(piece, weak, detections).await?;
         failpoint("commit_after");
         self.stored.since += bytes;
         self.show(&remembered, now_ms);
+        self.show_matches(&outcomes);
         self.unsaved = Unsaved::Nothing;
+        self.has_matches = false;
         self.files.clear();
         if self.stored.wants_snapshot() {
             self.snapshot().await;
@@ -256,7 +272,29 @@ impl Worker {
         Ok(())
     }
 
-    async fn write(&self, piece: Bytes, weak: Arc<WeakCommit>) -> Result<Written, StateError> {
+    /// What rules matched since the last commit.
+    fn detections(&mut self, judge: &Judge, now_ms: u64) -> DetectionCommit {
+        let settings = Arc::clone(&self.settings.borrow());
+        DetectionCommit {
+            deltas: self.counter.detector.take(),
+            deciding: Deciding {
+                now_ms,
+                is_learning: judge.is_learning,
+                alert_link: judge.alert_link.clone(),
+                per_minute: settings.rules.per_minute,
+            },
+            newest_s: self.header.newest_s.unwrap_or_default(),
+            values: settings.rules.values,
+            matches: settings.rules.matches,
+        }
+    }
+
+    async fn write(
+        &self,
+        piece: Bytes,
+        weak: Arc<WeakCommit>,
+        detections: Arc<DetectionCommit>,
+    ) -> Result<Written, StateError> {
         loop {
             let commit = Commit {
                 shard: self.view.shard().clone(),
@@ -264,6 +302,7 @@ impl Worker {
                 piece: piece.clone(),
                 files: self.files.iter().map(|(file, progress)| (file.clone(), progress.clone())).collect(),
                 weak: Arc::clone(&weak),
+                detections: Arc::clone(&detections),
             };
             let error = match self.state.write(Change::Commit(Box::new(commit))).await {
                 Ok(written) => {
@@ -306,6 +345,19 @@ impl Worker {
         pending.count_into(&self.metrics, self.view.kind(), now_ms);
         self.metrics.processing.add(&mut self.processing, now_ms);
         self.metrics.duplicates_evicted.inc_by(self.counter.duplicates.take_evicted());
+    }
+
+    /// Counts what became of rules' matches.
+    fn show_matches(&mut self, outcomes: &[Outcome]) {
+        for outcome in outcomes {
+            let (rule, priority) = (outcome.rule.name.as_str(), outcome.rule.priority.label());
+            self.metrics.rule_matches.with_label_values(&[rule, priority]).inc_by(outcome.matches);
+            for (reason, count) in WITHHELD.iter().zip(outcome.withheld) {
+                self.metrics.rule_matches_withheld.with_label_values(&[rule, reason]).inc_by(count);
+            }
+            self.metrics.limit_hits.with_label_values(&["rule_values"]).inc_by(outcome.overflow);
+            self.counter.detector.remember(&outcome.known);
+        }
     }
 
     /// Replaces the pieces by what they add up to. Failing costs nothing but room.

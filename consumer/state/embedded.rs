@@ -2,9 +2,10 @@
 //!
 //! All shards share the file; one thread writes. Commits that wait for it are made durable together, with one sync
 //! for all. Tables: `meta`; `shards`, a header each; `pieces`, by shard and number; `files`, by shard and path;
-//! `callers` and `caller_details`; `alerts` and `alert_cursors`.
+//! `callers` and `caller_details`; `rules`, `rule_values` and `rule_matches`; `alerts` and `alert_cursors`.
 
 mod callers;
+mod detections;
 mod outbox;
 mod store;
 
@@ -246,6 +247,9 @@ fn prepare(store: &Store, now_ms: u64) -> Result<Prepared, StateError> {
         write.open_table(FILES)?;
         write.open_table(callers::CALLERS)?;
         write.open_table(callers::DETAILS)?;
+        write.open_table(detections::RULES)?;
+        write.open_table(detections::VALUES)?;
+        write.open_table(detections::MATCHES)?;
         write.open_table(outbox::ALERTS)?;
         write.open_table(outbox::CURSORS)?;
         let newest_alert = outbox::newest(write)?;
@@ -320,13 +324,15 @@ impl Writer {
 }
 
 fn apply(write: &WriteTransaction, change: Change, newest: &mut Option<u64>) -> Result<Written, redb::Error> {
-    let mut remembered = Remembered::default();
+    let (mut remembered, mut outcomes) = (Remembered::default(), Vec::new());
     let bytes = match change {
         Change::Commit(commit) => {
             put_header(write, &commit.shard, &commit.header)?;
             put_files(write, &commit.shard, &commit.files)?;
-            let alerts;
+            let (mut alerts, matched);
             (remembered, alerts) = callers::merge(write, &commit.weak)?;
+            (outcomes, matched) = detections::merge(write, &commit.detections)?;
+            alerts.extend(matched);
             *newest = outbox::append(write, &alerts)?.or(*newest);
             let bytes = commit.piece.len();
             if bytes > 0 {
@@ -376,7 +382,7 @@ fn apply(write: &WriteTransaction, change: Change, newest: &mut Option<u64>) -> 
             0
         }
     };
-    Ok(Written { bytes, remembered })
+    Ok(Written { bytes, remembered, outcomes })
 }
 
 fn stored_newest(write: &WriteTransaction, shard: &ShardId) -> Result<Option<i64>, redb::Error> {

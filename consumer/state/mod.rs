@@ -12,6 +12,8 @@ use ::bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::callers::{CallerPolicy, Entry};
+use crate::detect::RuleDelta;
+use crate::detect::decide::{Deciding, Outcome};
 use crate::duplicates::{DuplicateLimits, Duplicates, IdsPiece};
 use crate::event::judge::Weakness;
 use crate::source::{FileProgress, Position, ShardId};
@@ -24,7 +26,7 @@ use embedded::Change;
 pub use embedded::EmbeddedState;
 
 /// The version of what is stored. A newer program reads older states; an older one refuses newer ones.
-pub const STATE_VERSION: u64 = 2;
+pub const STATE_VERSION: u64 = 3;
 
 /// Why the state can't be used or written.
 #[derive(Debug, thiserror::Error)]
@@ -194,6 +196,23 @@ pub struct Commit {
     pub files: Vec<(String, FileProgress)>,
     /// What was counted of weak callers.
     pub weak: Arc<WeakCommit>,
+    /// What rules matched.
+    pub detections: Arc<DetectionCommit>,
+}
+
+/// What rules matched in one commit.
+#[derive(Default)]
+pub struct DetectionCommit {
+    /// By rule.
+    pub deltas: Vec<RuleDelta>,
+    /// By what it is decided what becomes of it.
+    pub deciding: Deciding,
+    /// The newest event time of the shard, in seconds since 1970.
+    pub newest_s: i64,
+    /// Values and groups that rules remember.
+    pub values: u64,
+    /// Matches that are kept.
+    pub matches: u64,
 }
 
 /// What one commit adds to the memory of weak callers.
@@ -214,6 +233,7 @@ impl Commit {
             piece: Bytes::new(),
             files: Vec::new(),
             weak: Arc::new(WeakCommit { callers, judge }),
+            detections: Arc::default(),
         }))
     }
 }
@@ -243,12 +263,14 @@ pub struct Remembered {
 }
 
 /// What a change wrote.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Written {
     /// Bytes of counts and ids.
     pub bytes: usize,
     /// What became of weak callers.
     pub remembered: Remembered,
+    /// What became of rules' matches.
+    pub outcomes: Vec<Outcome>,
 }
 
 /// A piece as it is stored.

@@ -33,6 +33,8 @@ pub enum Cursor {
         /// The principal.
         principal: String,
     },
+    /// Of a numbered list.
+    Number(u64),
 }
 
 impl Cursor {
@@ -53,7 +55,7 @@ impl Cursor {
 
     fn is_sound(&self) -> bool {
         match self {
-            Self::Shard(_) => true,
+            Self::Shard(_) | Self::Number(_) => true,
             Self::Caller { weakness, .. } => Weakness::from_code(*weakness).is_some(),
             Self::Window { window, at_s, versions, .. } => {
                 let is_time =

@@ -14,6 +14,7 @@ mod page;
 mod parameters;
 mod probes;
 mod routes;
+mod rules;
 mod runbooks;
 mod scrape;
 mod serve;
@@ -37,6 +38,7 @@ use crate::sink::{Shown, SinkStatus};
 use crate::source::Source;
 use crate::state::EmbeddedState;
 
+pub use rules::RulesStatus;
 pub use serve::serve;
 
 /// Asks for the config to be read again; takes the answer, with the reason if the old one stays in force.
@@ -60,6 +62,8 @@ pub struct Web {
     pub metrics: Arc<Metrics>,
     /// What of the config may change while the process runs; `series` bounds `/metrics`.
     pub settings: watch::Receiver<Arc<Settings>>,
+    /// The rules in force.
+    pub rules: watch::Receiver<Arc<RulesStatus>>,
     /// The wall clock.
     pub clock: Clock,
     /// The config in force.

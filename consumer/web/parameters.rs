@@ -75,6 +75,11 @@ impl Parameters {
         self.get("at").map(|text| time::parse(text).ok_or_else(error)).transpose()
     }
 
+    /// A parameter that may be any text.
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.get(name).map(str::to_owned)
+    }
+
     /// The parameter `limit`.
     ///
     /// # Errors

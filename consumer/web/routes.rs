@@ -13,11 +13,12 @@ use axum::routing::{get, post};
 
 use super::error::ApiError;
 use super::shared::Shared;
-use super::{Bounds, Web, api, callers, page, probes, runbooks, scrape, shards, windows};
+use super::{Bounds, Web, api, callers, page, probes, rules, runbooks, scrape, shards, windows};
 
 /// The paths, for those who miss them.
 const PATHS: &str = "/, /metrics, /-/healthy, /-/ready, /-/reload, /api/v1/windows, /api/v1/totals, \
-                     /api/v1/coverage, /api/v1/callers, /api/v1/shards, /api/v1/status, \
+                     /api/v1/coverage, /api/v1/callers, /api/v1/matches, /api/v1/rules, \
+                     /api/v1/shards, /api/v1/status, \
                      /runbooks/NAME";
 
 /// The page loads nothing from elsewhere and is shown in no other page's frame.
@@ -48,6 +49,8 @@ pub fn router(web: Arc<Web>, bounds: Bounds) -> Router {
         .route("/api/v1/totals", get(api::totals))
         .route("/api/v1/coverage", get(api::coverage))
         .route("/api/v1/callers", get(callers::callers))
+        .route("/api/v1/matches", get(rules::matches))
+        .route("/api/v1/rules", get(rules::rules))
         .route("/runbooks/{name}", get(runbooks::runbook))
         .route("/api/v1/shards", get(shards::shards))
         .route("/api/v1/status", get(api::status))

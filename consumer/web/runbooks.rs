@@ -7,6 +7,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
 use super::error::ApiError;
+use crate::detect::packs;
 
 macro_rules! runbooks {
     ($($name:literal),* $(,)?) => {
@@ -32,9 +33,10 @@ pub const RUNBOOKS: [(&str, &str); 12] = runbooks![
 
 /// A runbook as text.
 pub async fn runbook(Path(name): Path<String>) -> Result<Response, ApiError> {
-    let found = RUNBOOKS.iter().find(|(known, _)| *known == name);
+    let all = || RUNBOOKS.iter().chain(&packs::RUNBOOKS);
+    let found = all().find(|(known, _)| *known == name);
     let (_, text) = found.ok_or_else(|| {
-        let names: Vec<&str> = RUNBOOKS.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = all().map(|(name, _)| *name).collect();
         ApiError::new(StatusCode::NOT_FOUND, format!("no such runbook: there are {}", names.join(", ")))
     })?;
     Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], *text).into_response())

@@ -63,6 +63,7 @@ fn settings(series: usize) -> Settings {
         duplicates: DuplicateLimits { for_s: 86_400, ids: 1000 },
         callers: CallerLimits { own: 1000, outside: 1000 },
         weak_callers: Arc::default(),
+        rules: ActiveRules::default(),
         series,
         commit_interval_ms: 1000,
         commit_bytes: 1 << 20,
@@ -92,6 +93,7 @@ impl Server {
         let (state, views, readiness) = (Arc::new(state), Arc::new(views), Arc::new(ready()));
         let learning = Learning::new(Arc::clone(&state), Arc::clone(&views), Arc::clone(&readiness));
         let web = Arc::new(Web {
+            rules: watch::channel(Arc::default()).1,
             views,
             state,
             learning: Arc::new(learning),

@@ -38,6 +38,17 @@ impl Keys {
         Self { names: keys(condition, Dimension::Name), sources: keys(condition, Dimension::Source) }
     }
 
+    /// Whether every event that has what is asked for here has what the other asks for.
+    pub fn are_within(&self, other: &Self) -> bool {
+        let within = |inner: &Option<BTreeSet<String>>, outer: &Option<BTreeSet<String>>| match (inner, outer)
+        {
+            (_, None) => true,
+            (None, Some(_)) => false,
+            (Some(inner), Some(outer)) => inner.is_subset(outer),
+        };
+        within(&self.names, &other.names) && within(&self.sources, &other.sources)
+    }
+
     /// Whether no event can have what is asked for.
     pub fn are_impossible(&self) -> bool {
         [&self.names, &self.sources].into_iter().any(|keys| keys.as_ref().is_some_and(BTreeSet::is_empty))
@@ -166,12 +177,15 @@ struct Pair {
 /// A rule and the first of its questions that is open.
 type OpenRule = (u32, At);
 
+/// Rules by the value of a field that is at hand.
+type Table = (AtHand, HashMap<Box<str>, Vec<OpenRule>>);
+
 /// Rules of which something is left to ask.
 #[derive(Default)]
 struct Open {
     rules: Vec<OpenRule>,
     /// Rules that ask for one of these values of a field that is at hand.
-    tables: Vec<(AtHand, HashMap<Box<str>, Vec<OpenRule>>)>,
+    tables: Vec<Table>,
 }
 
 impl Asker {

@@ -2,6 +2,7 @@
 
 use crate::ast::Term;
 use crate::event::Event;
+use crate::field::Field;
 use crate::parser::{ParseError, leading_term};
 use crate::values;
 
@@ -86,10 +87,18 @@ impl Output {
     }
 }
 
-/// The values of a term as one text; several in parentheses, as Falco prints them. None if there are none.
-pub fn value_of<E: Event>(term: &Term, event: &E) -> Option<String> {
+fn value_of<E: Event>(term: &Term, event: &E) -> Option<String> {
+    printed(|visit| values::any(term, event, visit))
+}
+
+/// The values of a field as one text; several in parentheses, as Falco prints them. None if there are none.
+pub fn field_value<E: Event>(field: &Field, event: &E) -> Option<String> {
+    printed(|visit| values::any_of_field(field, event, visit))
+}
+
+fn printed(visit_all: impl FnOnce(&mut values::Visit<'_>) -> bool) -> Option<String> {
     let mut texts: Vec<String> = Vec::new();
-    values::any(term, event, &mut |value| {
+    visit_all(&mut |value| {
         texts.push(value.shown());
         false
     });

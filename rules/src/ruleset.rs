@@ -68,7 +68,9 @@ impl RuleSet {
         let mut report = Report::default();
         let collected = collect(files, &mut report);
         let rules = lower(&collected, files, &mut report);
-        warn_of_shadowed(&rules, files, matching, &mut report);
+        if matching == Matching::First {
+            warn_of_shadowed(&rules, files, &mut report);
+        }
         let order = |diagnostic: &Diagnostic| files.iter().position(|file| file.name == diagnostic.file);
         let has_errors = report.has_errors();
         let mut diagnostics = report.diagnostics;
@@ -87,6 +89,15 @@ impl RuleSet {
         let enabled = rules.iter().zip(&keys).enumerate().filter(|(_, (rule, _))| rule.enabled);
         let index = Index::new(enabled.map(|(at, (_, keys))| (at as u32, keys)));
         Self { rules, programs, keys, index, matching, hash }
+    }
+
+    /// The same rules, all of them switched on: for tests.
+    pub fn all_enabled(mut self) -> Self {
+        for rule in &mut self.rules {
+            Arc::make_mut(rule).enabled = true;
+        }
+        self.index = Index::new(self.keys.iter().enumerate().map(|(at, keys)| (at as u32, keys)));
+        self
     }
 
     /// All rules, in the order of their definitions.
@@ -480,20 +491,21 @@ fn compiled(
 }
 
 /// Under `matching: first`, a rule whose condition implies an earlier one's never matches.
-fn warn_of_shadowed(rules: &[Lowered], files: &[SourceFile], matching: Matching, report: &mut Report) {
-    if matching != Matching::First {
-        return;
-    }
+fn warn_of_shadowed(rules: &[Lowered], files: &[SourceFile], report: &mut Report) {
     let enabled: Vec<&Lowered> = rules.iter().filter(|lowered| lowered.rule.enabled).collect();
     for (at, lowered) in enabled.iter().enumerate() {
-        let earlier = enabled[..at]
-            .iter()
-            .find(|earlier| shadow::implies(&lowered.rule.condition, &earlier.rule.condition));
+        let earlier = enabled[..at].iter().find(|earlier| {
+            // Most rules ask for other events, which costs least to see.
+            lowered.keys.are_within(&earlier.keys)
+                && shadow::implies(&lowered.rule.condition, &earlier.rule.condition)
+        });
         let Some(earlier) = earlier else { continue };
         let item = format!("rule {:?}", lowered.rule.name);
         let place = At::new(&files[lowered.file], lowered.mark).of(&item);
-        let message =
-            format!("it can never match: whatever meets it meets {:?} before it", earlier.rule.name);
+        let message = format!(
+            "under `matching: first` it can never match: whatever meets it meets {:?} before it",
+            earlier.rule.name
+        );
         report.warning(place, message, "put it before that one, or set `rules.matching: all`");
     }
 }

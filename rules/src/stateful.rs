@@ -39,6 +39,12 @@ pub struct Seen {
 }
 
 impl FirstSeen {
+    /// Seconds by which what is remembered of a value may be behind its last event, so that a value that comes again and
+    /// again is not written again and again: a thousandth of what it takes to be forgotten, an hour at most.
+    pub fn lag_s(&self) -> i64 {
+        (self.forget_after_s / 1000).min(3600)
+    }
+
     /// Adds an event at `time_s` to what is remembered of its value. `learning_until_s`: up to there values are only
     /// remembered. Returns what is to be remembered, and whether the rule matches.
     ///

@@ -67,7 +67,8 @@ pub fn has_value<E: Event>(term: &Term, event: &E) -> bool {
     }
 }
 
-fn any_of_field<E: Event>(field: &Field, event: &E, visit: &mut Visit<'_>) -> bool {
+/// Hands the values of a field to `visit`, until it says true. Whether it did.
+pub fn any_of_field<E: Event>(field: &Field, event: &E, visit: &mut Visit<'_>) -> bool {
     match field {
         Field::Named(spec) => any_of_spec(spec, event, visit),
         Field::Pointer { path, .. } => at_pointer(event.root(), path)

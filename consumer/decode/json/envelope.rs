@@ -103,5 +103,5 @@ fn event(value: Value<'_, '_>, fragment: &mut Document, found: &mut impl FnMut(F
 fn read_event(value: Value<'_, '_>, fragment: &mut Document, found: &mut impl FnMut(Found<'_>)) {
     let mut event = Event::default();
     fields::read(value, fragment, &mut event);
-    found(Found::Event(&event));
+    found(Found::Event(&event, value));
 }

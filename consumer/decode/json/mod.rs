@@ -5,18 +5,21 @@
 
 mod envelope;
 mod fields;
+mod rules;
 mod surrogate;
 mod tape;
 
 use simd_json::{Buffers, ErrorType, Tape};
+
+pub use tape::Value;
 
 use crate::event::Event;
 use crate::totals::{EventRejection, RecordRejection};
 
 /// What was found in one JSON value.
 pub enum Found<'a> {
-    /// An event.
-    Event(&'a Event<'a>),
+    /// An event, and all that it says.
+    Event(&'a Event<'a>, Value<'a, 'a>),
     /// Something in the place of an event that is none.
     Rejected(EventRejection),
     /// A probe that carries no events.

@@ -2,7 +2,7 @@
 
 use simd_json::{Node, StaticNode};
 
-/// A value on the tape.
+/// A value on the parser's tape.
 #[derive(Clone, Copy)]
 pub struct Value<'t, 'a> {
     nodes: &'t [Node<'a>],
@@ -10,8 +10,13 @@ pub struct Value<'t, 'a> {
 
 impl<'t, 'a> Value<'t, 'a> {
     /// The value that a whole tape holds.
-    pub fn root(nodes: &'t [Node<'a>]) -> Self {
+    pub(super) fn root(nodes: &'t [Node<'a>]) -> Self {
         Self { nodes }
+    }
+
+    /// The node itself, without what is in it.
+    pub(super) fn node(self) -> Option<&'t Node<'a>> {
+        self.nodes.first()
     }
 
     /// The text of a string.

@@ -1,0 +1,282 @@
+//! What rules matched since the last commit, in one shard.
+//!
+//! Budget: a call of which a rule with `first_seen` knows the value costs a hash over the value and one look-up, and
+//! allocates nothing.
+
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use hashbrown::{DefaultHashBuilder, HashMap};
+use trailmeter_rules::field::Field;
+use trailmeter_rules::output::field_value;
+use trailmeter_rules::stateful::FirstSeen;
+use trailmeter_rules::values::{self, Value};
+use trailmeter_rules::{Rule, RuleSet};
+
+use super::{Call, Found};
+
+/// Values that are known to be known. Beyond this many the table begins anew, which costs time and nothing else.
+const KEPT: usize = 262_144;
+/// Calls of one value in one commit by which it may be new: one is usual, others come after a long silence.
+const MOST_SIGHTINGS: usize = 8;
+/// Calls of one group in one commit that are told of, should it be them that reach the number.
+const MOST_TOLD: usize = 1000;
+/// Bytes of a value; a longer one is told apart by a hash of it.
+const MAX_VALUE_BYTES: usize = 512;
+
+/// What a rule matched.
+pub struct RuleDelta {
+    /// The rule.
+    pub rule: Arc<Rule>,
+    /// The hash of the set that it is of.
+    pub ruleset: u64,
+    /// Calls that met its condition.
+    pub met: u64,
+    /// The least event time of them, in seconds since 1970.
+    pub first_s: i64,
+    /// Of a rule that remembers nothing: the calls, up to the cap.
+    pub found: Vec<Found>,
+    /// Of a rule with `first_seen`: values, by their hash.
+    pub seen: HashMap<u64, Seen>,
+    /// Of a rule with a threshold: groups, by their hash.
+    pub groups: HashMap<u64, Group>,
+}
+
+/// A value that was seen.
+pub struct Seen {
+    /// The value, as it is stored.
+    pub value: String,
+    /// The greatest event time, in seconds since 1970.
+    pub last_s: i64,
+    /// Calls by which it may be new, in their order.
+    pub sightings: Vec<Sighting>,
+}
+
+/// A call by which a value may be new.
+pub struct Sighting {
+    /// The greatest event time of the value before it, as far as this shard knows since the last commit.
+    pub before_s: i64,
+    /// What is told of it.
+    pub found: Found,
+}
+
+/// A group whose events are counted.
+pub struct Group {
+    /// The group's values, as they are stored.
+    pub value: String,
+    /// Its events, in their order.
+    pub events: Vec<Occurrence>,
+}
+
+/// Events of a group that came one after the other in the same second.
+pub struct Occurrence {
+    /// Event time, in seconds since 1970.
+    pub time_s: i64,
+    /// How many.
+    pub count: u64,
+    /// The hash of the distinct value, if such are counted.
+    pub distinct: Option<u64>,
+    /// What is told of the last of them; of many in one commit only of the first.
+    pub found: Option<Found>,
+}
+
+/// What all rules of a shard matched.
+#[derive(Default)]
+pub struct Delta {
+    /// By the rule's number in the set in force.
+    current: Vec<Option<RuleDelta>>,
+    /// Of sets that are no longer in force.
+    earlier: Vec<RuleDelta>,
+    ruleset: u64,
+    per_minute: usize,
+    hasher: DefaultHashBuilder,
+    /// Values that are known, by their hash, with the greatest event time that is known.
+    known: HashMap<u64, i64>,
+    has_news: bool,
+    bytes: usize,
+}
+
+impl Delta {
+    /// From now on the rules are those of this set, and so many matches of one are kept.
+    pub fn begin(&mut self, set: &RuleSet, per_minute: usize) {
+        self.earlier.extend(std::mem::take(&mut self.current).into_iter().flatten());
+        self.current.resize_with(set.rules().len(), || None);
+        (self.ruleset, self.per_minute) = (set.hash(), per_minute);
+        self.known.clear();
+    }
+
+    /// A call met the condition of this rule.
+    pub fn add(&mut self, number: u32, rule: &Arc<Rule>, call: &Call<'_>) {
+        let Self { current, ruleset, per_minute, hasher, known, has_news, bytes, .. } = self;
+        let delta = current[number as usize].get_or_insert_with(|| RuleDelta::of(rule, *ruleset));
+        delta.met += 1;
+        delta.first_s = delta.first_s.min(call.time_s);
+        let added = match (&rule.first_seen, &rule.threshold) {
+            (Some(first_seen), _) => {
+                let Some(hash) = hash(hasher, rule, &first_seen.by, call) else { return };
+                let known_s = known.get(&hash).copied();
+                if known_s.is_some_and(|known_s| call.time_s - known_s <= first_seen.lag_s()) {
+                    return;
+                }
+                delta.see(hash, first_seen, call, known_s)
+            }
+            (None, Some(threshold)) => {
+                let Some(hash) = hash(hasher, rule, &threshold.by, call) else { return };
+                let distinct = match &threshold.distinct {
+                    Some(field) => match distinct(field, call) {
+                        Some(value) => Some(value),
+                        None => return,
+                    },
+                    None => None,
+                };
+                let most_told = (threshold.count.min(MOST_TOLD as u64)) as usize;
+                *bytes += delta.count(hash, &threshold.by, distinct, most_told, call);
+                return;
+            }
+            (None, None) if delta.found.len() < *per_minute => {
+                let found = Found::of(rule, call);
+                let added = found.bytes();
+                delta.found.push(found);
+                Some(added)
+            }
+            (None, None) => None,
+        };
+        if let Some(added) = added {
+            *bytes += added;
+            *has_news = true;
+        }
+    }
+
+    /// Roughly the bytes that it takes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether something was found since this was last asked.
+    pub fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.has_news)
+    }
+
+    /// Everything since the last commit.
+    pub fn take(&mut self) -> Vec<RuleDelta> {
+        (self.bytes, self.has_news) = (0, false);
+        let current = self.current.iter_mut().filter_map(Option::take);
+        std::mem::take(&mut self.earlier).into_iter().chain(current).collect()
+    }
+
+    /// These values, by their hash, are known up to this event time.
+    pub fn remember(&mut self, known: &[(u64, i64)]) {
+        if self.known.len() > KEPT {
+            self.known.clear();
+        }
+        for (hash, last_s) in known {
+            let known_s = self.known.entry(*hash).or_insert(*last_s);
+            *known_s = (*known_s).max(*last_s);
+        }
+    }
+}
+
+impl RuleDelta {
+    fn of(rule: &Arc<Rule>, ruleset: u64) -> Self {
+        Self {
+            rule: Arc::clone(rule),
+            ruleset,
+            met: 0,
+            first_s: i64::MAX,
+            found: Vec::new(),
+            seen: HashMap::new(),
+            groups: HashMap::new(),
+        }
+    }
+
+    /// A call has this value. Returns the bytes of what is to be told, if it may be new.
+    fn see(&mut self, hash: u64, rule: &FirstSeen, call: &Call<'_>, known_s: Option<i64>) -> Option<usize> {
+        let seen = self.seen.entry(hash).or_insert_with(|| Seen {
+            value: stored(&rule.by, call),
+            last_s: known_s.unwrap_or(i64::MIN),
+            sightings: Vec::new(),
+        });
+        let is_unknown = seen.last_s == i64::MIN || call.time_s - seen.last_s > rule.forget_after_s;
+        let before_s = seen.last_s;
+        seen.last_s = seen.last_s.max(call.time_s);
+        if !is_unknown || seen.sightings.len() == MOST_SIGHTINGS {
+            return None;
+        }
+        let found = Found::of(&self.rule, call);
+        let bytes = found.bytes() + seen.value.len();
+        seen.sightings.push(Sighting { before_s, found });
+        Some(bytes)
+    }
+
+    /// A call is one of this group. Returns roughly the bytes that are added.
+    fn count(
+        &mut self,
+        hash: u64,
+        by: &[Field],
+        distinct: Option<u64>,
+        most_told: usize,
+        call: &Call<'_>,
+    ) -> usize {
+        let group =
+            self.groups.entry(hash).or_insert_with(|| Group { value: stored(by, call), events: Vec::new() });
+        let is_told = group.events.len() < most_told;
+        if !is_told
+            && let Some(last) = group.events.last_mut()
+            && (last.time_s, last.distinct) == (call.time_s, distinct)
+        {
+            last.count += 1;
+            return 0;
+        }
+        let found = is_told.then(|| Found::of(&self.rule, call));
+        let bytes = size_of::<Occurrence>() + found.as_ref().map_or(0, Found::bytes);
+        group.events.push(Occurrence { time_s: call.time_s, count: 1, distinct, found });
+        bytes
+    }
+}
+
+/// The hash of the values of these fields; none if the event lacks one.
+fn hash(hasher: &DefaultHashBuilder, rule: &Rule, fields: &[Field], call: &Call<'_>) -> Option<u64> {
+    let mut state = hasher.build_hasher();
+    std::ptr::hash(rule, &mut state);
+    for field in fields {
+        let mut is_there = false;
+        values::any_of_field(field, call, &mut |value| {
+            is_there = true;
+            match value {
+                Value::Text(text) => text.hash(&mut state),
+                // As it is told apart: by its network.
+                value => value.shown().hash(&mut state),
+            }
+            false
+        });
+        if !is_there {
+            return None;
+        }
+    }
+    Some(state.finish())
+}
+
+/// The hash of a distinct value, the same in every process.
+fn distinct(field: &Field, call: &Call<'_>) -> Option<u64> {
+    let mut hash = None;
+    values::any_of_field(field, call, &mut |value| {
+        let one = xxhash_rust::xxh3::xxh3_64(value.shown().as_bytes());
+        hash = Some(hash.unwrap_or(0u64).rotate_left(1) ^ one);
+        false
+    });
+    hash
+}
+
+/// The values of these fields as one text that no other values give.
+fn stored(fields: &[Field], call: &Call<'_>) -> String {
+    let mut stored = String::new();
+    for field in fields {
+        let value = field_value(field, call).unwrap_or_default();
+        let cut = &value[..value.floor_char_boundary(MAX_VALUE_BYTES)];
+        stored += &format!("{}:{cut}", value.len());
+        if cut.len() < value.len() {
+            stored += &format!("#{:016x}", xxhash_rust::xxh3::xxh3_64(value.as_bytes()));
+        }
+    }
+    stored
+}

@@ -1,0 +1,115 @@
+//! Rules at work: which calls match, and what is made of it.
+//!
+//! Enters: the calls of a shard, one at a time, into a [`Detector`], which asks the rules about them and keeps what they
+//! did since the last commit. Leaves: [`RuleDelta`]s, of which the commit makes matches and alerts ([`decide`]): what
+//! rules remember and count is one for all shards, so that is decided where all shards meet. Rules come from
+//! [`source`] and may be replaced at any time between two batches.
+
+pub mod decide;
+mod delta;
+mod event;
+mod found;
+pub mod packs;
+pub mod source;
+pub mod trial;
+
+use std::sync::Arc;
+
+use trailmeter_rules::index::Asker;
+use trailmeter_rules::{Matching, RuleSet};
+
+pub use delta::{Group, Occurrence, RuleDelta, Seen, Sighting};
+pub use event::Call;
+pub use found::Found;
+
+use delta::Delta;
+
+/// Rules in force, and the bounds of what they make.
+#[derive(Clone, Debug)]
+pub struct ActiveRules {
+    /// The rules.
+    pub set: Arc<RuleSet>,
+    /// Matches of one rule in a minute that are kept (`rules.max_matches_per_minute`).
+    pub per_minute: u32,
+    /// Values and groups that rules remember (`limits.rule_values`).
+    pub values: u64,
+    /// Matches that are kept (`limits.matches`).
+    pub matches: u64,
+}
+
+impl Default for ActiveRules {
+    fn default() -> Self {
+        Self { set: Arc::new(RuleSet::empty()), per_minute: 100, values: 1_000_000, matches: 10_000 }
+    }
+}
+
+/// The same rules under the same bounds.
+impl PartialEq for ActiveRules {
+    fn eq(&self, other: &Self) -> bool {
+        let bounds = |rules: &Self| (rules.set.hash(), rules.per_minute, rules.values, rules.matches);
+        bounds(self) == bounds(other)
+    }
+}
+
+impl Eq for ActiveRules {}
+
+/// Asks the rules about one shard's calls.
+pub struct Detector {
+    /// None if there is nothing to ask.
+    asker: Option<Asker>,
+    delta: Delta,
+    met: Vec<u32>,
+    calls: u64,
+}
+
+impl Detector {
+    /// With these rules.
+    pub fn new(rules: &ActiveRules) -> Self {
+        let mut detector = Self { asker: None, delta: Delta::default(), met: Vec::new(), calls: 0 };
+        detector.set_rules(rules);
+        detector
+    }
+
+    /// Takes up other rules. What the earlier ones matched stays pending, and stays theirs.
+    pub fn set_rules(&mut self, rules: &ActiveRules) {
+        let is_same = self.asker.as_ref().is_some_and(|asker| Arc::ptr_eq(asker.rules(), &rules.set));
+        if !is_same {
+            self.asker = (!rules.set.is_idle()).then(|| Asker::new(Arc::clone(&rules.set)));
+        }
+        self.delta.begin(&rules.set, rules.per_minute as usize);
+    }
+
+    /// Asks about a call. Its number is given to it here.
+    pub fn call(&mut self, call: &mut Call<'_>) {
+        let Some(asker) = &mut self.asker else { return };
+        self.calls += 1;
+        call.number = self.calls;
+        asker.ask(call, &mut self.met);
+        if asker.rules().matching() == Matching::First {
+            self.met.truncate(1);
+        }
+        for &rule in &self.met {
+            self.delta.add(rule, &asker.rules().rules()[rule as usize], call);
+        }
+    }
+
+    /// Roughly the bytes that are pending.
+    pub fn bytes(&self) -> usize {
+        self.delta.bytes()
+    }
+
+    /// Whether something was found of which people may be told, since this was last asked.
+    pub fn take_news(&mut self) -> bool {
+        self.delta.take_news()
+    }
+
+    /// Everything since the last commit, which makes it durable.
+    pub fn take(&mut self) -> Vec<RuleDelta> {
+        self.delta.take()
+    }
+
+    /// These values, by their hash, are known up to this event time.
+    pub fn remember(&mut self, known: &[(u64, i64)]) {
+        self.delta.remember(known);
+    }
+}

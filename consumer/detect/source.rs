@@ -1,0 +1,192 @@
+//! Where rules come from: packs of our own, files, folders, and objects in S3.
+//!
+//! Enters: the places that the config names. Leaves: files as text, in the order of the places (packs first) and by
+//! name within a folder or prefix; or why one of them can't be read.
+
+mod s3;
+
+use std::path::{Path, PathBuf};
+
+use trailmeter_rules::{Diagnostic, Matching, RuleSet, SourceFile};
+
+use super::packs;
+
+/// All rule files together; more than this is none.
+const MAX_BYTES: usize = 64 << 20;
+/// Folders in folders.
+const MAX_DEPTH: usize = 16;
+
+/// Where rules come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RuleSources {
+    /// Packs of our own, by name.
+    pub packs: Vec<String>,
+    /// Files, folders and objects.
+    pub places: Vec<Place>,
+    /// Which of the rules that an event meets match it.
+    pub matching: Matching,
+}
+
+/// A file, a folder, or what lies under a prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On this machine.
+    Path(PathBuf),
+    /// In S3.
+    S3 {
+        /// The bucket.
+        bucket: String,
+        /// The beginning of the keys.
+        prefix: String,
+    },
+}
+
+impl Place {
+    /// Reads a place as people write it: a path, or `s3://BUCKET/PREFIX`.
+    ///
+    /// # Errors
+    /// It is none, with what to write.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let Some(rest) = text.strip_prefix("s3://") else {
+            if text.is_empty() {
+                return Err("is empty: name a file, a folder or s3://BUCKET/PREFIX".to_owned());
+            }
+            return Ok(Self::Path(PathBuf::from(text)));
+        };
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        if bucket.is_empty() {
+            return Err(format!("{text:?} names no bucket: write s3://BUCKET/PREFIX"));
+        }
+        Ok(Self::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
+    }
+}
+
+/// Why rules can't be used.
+#[derive(Debug)]
+pub enum RulesError {
+    /// A place can't be read: which, and why.
+    Unreadable(String),
+    /// They have errors: all diagnostics.
+    Broken(Vec<Diagnostic>),
+}
+
+impl std::fmt::Display for RulesError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unreadable(why) => write!(f, "rules: {why}"),
+            Self::Broken(diagnostics) => {
+                let errors: Vec<String> =
+                    diagnostics.iter().filter(|found| found.is_error()).map(ToString::to_string).collect();
+                let noun = if errors.len() == 1 { "error" } else { "errors" };
+                write!(f, "rules: {} {noun}\n{}", errors.len(), errors.join("\n\n"))
+            }
+        }
+    }
+}
+
+impl std::error::Error for RulesError {}
+
+impl RuleSources {
+    /// Whether there is nothing to read.
+    pub fn are_none(&self) -> bool {
+        self.packs.is_empty() && self.places.is_empty()
+    }
+
+    /// Reads all files.
+    ///
+    /// # Errors
+    /// One of them can't be read.
+    pub async fn read(&self) -> Result<Vec<SourceFile>, RulesError> {
+        let mut files: Vec<SourceFile> = self.packs.iter().filter_map(|name| packs::pack(name)).collect();
+        for place in &self.places {
+            let found = match place {
+                Place::Path(path) => {
+                    let path = path.clone();
+                    let read = tokio::task::spawn_blocking(move || read_path(&path)).await;
+                    read.unwrap_or_else(|error| Err(error.to_string()))
+                }
+                Place::S3 { bucket, prefix } => s3::read(bucket, prefix).await,
+            };
+            files.extend(found.map_err(RulesError::Unreadable)?);
+        }
+        bounded(files)
+    }
+
+    /// Reads the files of this machine, and the packs.
+    ///
+    /// # Errors
+    /// One of them can't be read.
+    pub fn read_local(&self) -> Result<Vec<SourceFile>, RulesError> {
+        let mut files: Vec<SourceFile> = self.packs.iter().filter_map(|name| packs::pack(name)).collect();
+        for place in &self.places {
+            if let Place::Path(path) = place {
+                files.extend(read_path(path).map_err(RulesError::Unreadable)?);
+            }
+        }
+        bounded(files)
+    }
+
+    /// Makes files ready to be asked. Also returns their warnings.
+    ///
+    /// # Errors
+    /// They have errors.
+    pub fn compile(&self, files: &[SourceFile]) -> Result<(RuleSet, Vec<Diagnostic>), RulesError> {
+        let loaded = RuleSet::load(files, self.matching);
+        match loaded.rules {
+            Some(rules) => Ok((rules, loaded.diagnostics)),
+            None => Err(RulesError::Broken(loaded.diagnostics)),
+        }
+    }
+}
+
+fn bounded(files: Vec<SourceFile>) -> Result<Vec<SourceFile>, RulesError> {
+    let bytes: usize = files.iter().map(|file| file.text.len()).sum();
+    if bytes > MAX_BYTES {
+        let why = format!("the files hold {} MiB, more than {} MiB are none", bytes >> 20, MAX_BYTES >> 20);
+        return Err(RulesError::Unreadable(why));
+    }
+    Ok(files)
+}
+
+/// Reads a file, or all files of a folder whose names end in `.yaml` or `.yml`. The message names the fix.
+pub fn read_path(path: &Path) -> Result<Vec<SourceFile>, String> {
+    let mut paths = Vec::new();
+    list(path, 0, &mut paths)?;
+    if paths.is_empty() {
+        tracing::warn!(path = %path.display(), "the folder holds no rules: files must end in .yaml or .yml");
+    }
+    paths.iter().map(|path| read_file(path)).collect()
+}
+
+fn read_file(path: &Path) -> Result<SourceFile, String> {
+    let shown = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|error| format!("{shown} can't be read: {error}"))?;
+    let text = String::from_utf8(bytes).map_err(|_| format!("{shown} is no text (UTF-8)"))?;
+    Ok(SourceFile::new(shown, text))
+}
+
+/// The file itself, or the rule files below a folder, by name; hidden ones are left out, such as those by which
+/// Kubernetes replaces a ConfigMap in one step.
+fn list(path: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), String> {
+    let failed = |error: std::io::Error| format!("{} can't be read: {error}", path.display());
+    if !std::fs::metadata(path).map_err(failed)?.is_dir() {
+        found.push(path.to_owned());
+        return Ok(());
+    }
+    if depth > MAX_DEPTH {
+        return Err(format!("{} is nested too deep", path.display()));
+    }
+    let mut entries: Vec<PathBuf> = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(failed)? {
+        entries.push(entry.map_err(failed)?.path());
+    }
+    entries.sort();
+    for entry in entries {
+        let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let is_rules = name.ends_with(".yaml") || name.ends_with(".yml");
+        if !name.starts_with('.') && (is_rules || entry.is_dir()) {
+            list(&entry, depth + 1, found)?;
+        }
+    }
+    Ok(())
+}
