@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use trailmeter_rules::stateful::{self, Counted, Counts};
 use trailmeter_rules::{Priority, Rule};
 
-use super::{Found, Group, RuleDelta, Seen};
+use super::{Found, Group, RuleDelta, Seen, Taken};
 use crate::alert::{self, Alert};
 
 /// Why a match was not kept, or nobody was told of it, with its name in the metrics.
@@ -57,6 +57,11 @@ pub enum ValueRow {
         /// Event time of the last match.
         matched_s: Option<i64>,
     },
+    /// One that learns by itself has learned from then on.
+    Learning {
+        /// Event time, in seconds since 1970.
+        from_s: i64,
+    },
     /// A group was last told of then.
     Told {
         /// Event time, in seconds since 1970.
@@ -69,7 +74,7 @@ pub enum ValueRow {
 pub struct ValueKey {
     /// The rule and what it counts.
     pub state_id: u64,
-    /// 0: what it counts or remembers; 1: who was told.
+    /// 0: what it counts or remembers; 1: who was told; 2: who learns.
     pub kind: u8,
     /// The values.
     pub value: String,
@@ -247,7 +252,7 @@ impl<M: Memory> Decision<'_, M> {
             Some(ValueRow::Seen { last_s }) => Some(stateful::Seen { last_s }),
             _ => None,
         };
-        let from_s = self.row.learning.map_or(0, |(_, from_s)| from_s);
+        let from_s = self.learns_from(&rule, seen)?;
         let learning_until_s =
             if self.by.is_learning { i64::MAX } else { from_s.saturating_add(first_seen.learn_for_s) };
         for sighting in &seen.sightings {
@@ -270,6 +275,21 @@ impl<M: Memory> Decision<'_, M> {
             self.outcome.known.push((hash, last_s));
         }
         Ok(())
+    }
+
+    /// From when on the value's learner learns.
+    fn learns_from(&mut self, rule: &Rule, seen: &Seen) -> Result<i64, M::Error> {
+        let of_rule = self.row.learning.map_or(0, |(_, from_s)| from_s);
+        let Some(first) = seen.sightings.first().filter(|_| !seen.learner.is_empty()) else {
+            return Ok(of_rule);
+        };
+        let (key, stored, _) = self.stored(rule, 2, &seen.learner)?;
+        if let Some(ValueRow::Learning { from_s }) = stored {
+            return Ok(from_s);
+        }
+        let from_s = first.found.time_s;
+        self.memory.put_value(&key, &ValueRow::Learning { from_s }, i64::MAX)?;
+        Ok(from_s)
     }
 
     fn count(&mut self, group: &Group) -> Result<(), M::Error> {
@@ -317,14 +337,14 @@ impl<M: Memory> Decision<'_, M> {
     }
 
     /// A rule that remembers or counts matches.
-    fn matched(&mut self, found: &Found, count: Option<u64>) -> Result<(), M::Error> {
+    fn matched(&mut self, found: &Taken, count: Option<u64>) -> Result<(), M::Error> {
         self.outcome.matches += 1;
         self.row.matches += 1;
         self.keep(found, count, false)
     }
 
     /// Keeps a match, up to the cap, and tells of it, unless its group was told of not long ago.
-    fn keep(&mut self, found: &Found, count: Option<u64>, tells_once: bool) -> Result<(), M::Error> {
+    fn keep(&mut self, taken: &Taken, count: Option<u64>, tells_once: bool) -> Result<(), M::Error> {
         let minute = self.by.now_ms / MINUTE_MS;
         if self.row.minute != minute {
             (self.row.minute, self.row.in_minute) = (minute, 0);
@@ -334,6 +354,7 @@ impl<M: Memory> Decision<'_, M> {
             return Ok(());
         }
         self.row.in_minute += 1;
+        let found = &Found::of(&self.delta.rule, taken);
         let is_repeated = tells_once && self.is_told_already(found)?;
         self.outcome.withheld[REPEAT] += u64::from(is_repeated);
         let rule = &self.delta.rule;

@@ -13,7 +13,7 @@ use trailmeter_rules::stateful::FirstSeen;
 use trailmeter_rules::values::{self, Value};
 use trailmeter_rules::{Rule, RuleSet};
 
-use super::{Call, Found};
+use super::{Call, Taken};
 
 /// Values that are known to be known. Beyond this many the table begins anew, which costs time and nothing else.
 const KEPT: usize = 262_144;
@@ -35,7 +35,7 @@ pub struct RuleDelta {
     /// The least event time of them, in seconds since 1970.
     pub first_s: i64,
     /// Of a rule that remembers nothing: the calls, up to the cap.
-    pub found: Vec<Found>,
+    pub found: Vec<Taken>,
     /// Of a rule with `first_seen`: values, by their hash.
     pub seen: HashMap<u64, Seen>,
     /// Of a rule with a threshold: groups, by their hash.
@@ -46,6 +46,8 @@ pub struct RuleDelta {
 pub struct Seen {
     /// The value, as it is stored.
     pub value: String,
+    /// Who learns it, as it is stored; empty if the rule learns as a whole.
+    pub learner: String,
     /// The greatest event time, in seconds since 1970.
     pub last_s: i64,
     /// Calls by which it may be new, in their order.
@@ -57,7 +59,7 @@ pub struct Sighting {
     /// The greatest event time of the value before it, as far as this shard knows since the last commit.
     pub before_s: i64,
     /// What is told of it.
-    pub found: Found,
+    pub found: Taken,
 }
 
 /// A group whose events are counted.
@@ -77,7 +79,7 @@ pub struct Occurrence {
     /// The hash of the distinct value, if such are counted.
     pub distinct: Option<u64>,
     /// What is told of the last of them; of many in one commit only of the first.
-    pub found: Option<Found>,
+    pub found: Option<Taken>,
 }
 
 /// What all rules of a shard matched.
@@ -87,8 +89,10 @@ pub struct Delta {
     current: Vec<Option<RuleDelta>>,
     /// Of sets that are no longer in force.
     earlier: Vec<RuleDelta>,
+    /// Of each rule of the set in force, the minute in which matches were last made ready to be told, and how many.
+    told: Vec<(u64, u32)>,
     ruleset: u64,
-    per_minute: usize,
+    per_minute: u32,
     hasher: DefaultHashBuilder,
     /// Values that are known, by their hash, with the greatest event time that is known.
     known: HashMap<u64, i64>,
@@ -98,43 +102,43 @@ pub struct Delta {
 
 impl Delta {
     /// From now on the rules are those of this set, and so many matches of one are kept.
-    pub fn begin(&mut self, set: &RuleSet, per_minute: usize) {
+    pub fn begin(&mut self, set: &RuleSet, per_minute: u32) {
         self.earlier.extend(std::mem::take(&mut self.current).into_iter().flatten());
         self.current.resize_with(set.rules().len(), || None);
+        self.told = vec![(0, 0); set.rules().len()];
         (self.ruleset, self.per_minute) = (set.hash(), per_minute);
         self.known.clear();
     }
 
-    /// A call met the condition of this rule.
-    pub fn add(&mut self, number: u32, rule: &Arc<Rule>, call: &Call<'_>) {
-        let Self { current, ruleset, per_minute, hasher, known, has_news, bytes, .. } = self;
+    /// A call met the condition of this rule. Returns until when nothing is to be made of calls like it, in seconds of
+    /// event time since 1970.
+    pub fn add(&mut self, number: u32, rule: &Arc<Rule>, call: &Call<'_>) -> Option<i64> {
+        let Self { current, told, ruleset, per_minute, hasher, known, has_news, bytes, .. } = self;
         let delta = current[number as usize].get_or_insert_with(|| RuleDelta::of(rule, *ruleset));
         delta.met += 1;
         delta.first_s = delta.first_s.min(call.time_s);
         let added = match (&rule.first_seen, &rule.threshold) {
             (Some(first_seen), _) => {
-                let Some(hash) = hash(hasher, rule, &first_seen.by, call) else { return };
+                let hash = hash(hasher, rule, &first_seen.by, call)?;
                 let known_s = known.get(&hash).copied();
-                if known_s.is_some_and(|known_s| call.time_s - known_s <= first_seen.lag_s()) {
-                    return;
+                let quiet_s = known_s.map(|known_s| known_s.saturating_add(first_seen.lag_s()));
+                if quiet_s.is_some_and(|quiet_s| call.time_s <= quiet_s) {
+                    return quiet_s;
                 }
                 delta.see(hash, first_seen, call, known_s)
             }
             (None, Some(threshold)) => {
-                let Some(hash) = hash(hasher, rule, &threshold.by, call) else { return };
+                let hash = hash(hasher, rule, &threshold.by, call)?;
                 let distinct = match &threshold.distinct {
-                    Some(field) => match distinct(field, call) {
-                        Some(value) => Some(value),
-                        None => return,
-                    },
+                    Some(field) => Some(distinct(field, call)?),
                     None => None,
                 };
                 let most_told = (threshold.count.min(MOST_TOLD as u64)) as usize;
                 *bytes += delta.count(hash, &threshold.by, distinct, most_told, call);
-                return;
+                return None;
             }
-            (None, None) if delta.found.len() < *per_minute => {
-                let found = Found::of(rule, call);
+            (None, None) if may_tell(&mut told[number as usize], call.minute, *per_minute) => {
+                let found = Taken::of(rule, call);
                 let added = found.bytes();
                 delta.found.push(found);
                 Some(added)
@@ -145,6 +149,7 @@ impl Delta {
             *bytes += added;
             *has_news = true;
         }
+        None
     }
 
     /// Roughly the bytes that it takes.
@@ -176,6 +181,16 @@ impl Delta {
     }
 }
 
+/// Whether a rule may tell of one more match in this minute: beyond the cap a match is only counted, which costs next to
+/// nothing.
+fn may_tell(told: &mut (u64, u32), minute: u64, per_minute: u32) -> bool {
+    if told.0 != minute {
+        *told = (minute, 0);
+    }
+    told.1 += 1;
+    told.1 <= per_minute
+}
+
 impl RuleDelta {
     fn of(rule: &Arc<Rule>, ruleset: u64) -> Self {
         Self {
@@ -193,6 +208,7 @@ impl RuleDelta {
     fn see(&mut self, hash: u64, rule: &FirstSeen, call: &Call<'_>, known_s: Option<i64>) -> Option<usize> {
         let seen = self.seen.entry(hash).or_insert_with(|| Seen {
             value: stored(&rule.by, call),
+            learner: stored(&rule.learn_by, call),
             last_s: known_s.unwrap_or(i64::MIN),
             sightings: Vec::new(),
         });
@@ -202,7 +218,7 @@ impl RuleDelta {
         if !is_unknown || seen.sightings.len() == MOST_SIGHTINGS {
             return None;
         }
-        let found = Found::of(&self.rule, call);
+        let found = Taken::of(&self.rule, call);
         let bytes = found.bytes() + seen.value.len();
         seen.sightings.push(Sighting { before_s, found });
         Some(bytes)
@@ -227,8 +243,8 @@ impl RuleDelta {
             last.count += 1;
             return 0;
         }
-        let found = is_told.then(|| Found::of(&self.rule, call));
-        let bytes = size_of::<Occurrence>() + found.as_ref().map_or(0, Found::bytes);
+        let found = is_told.then(|| Taken::of(&self.rule, call));
+        let bytes = size_of::<Occurrence>() + found.as_ref().map_or(0, Taken::bytes);
         group.events.push(Occurrence { time_s: call.time_s, count: 1, distinct, found });
         bytes
     }

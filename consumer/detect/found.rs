@@ -1,11 +1,36 @@
-//! What is told of a match: made from the call, kept with it.
+//! What is told of a match: taken from the call, kept with it.
 
 use serde::{Deserialize, Serialize};
 use trailmeter_rules::Rule;
-use trailmeter_rules::output::field_value;
+use trailmeter_rules::output::Values;
 
 use super::Call;
 use crate::window::cut_name;
+
+/// What is taken of a call that a rule met, until it is decided what becomes of it: the event's id, the values of the
+/// rule's output and of its group. Most are thrown away.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Event time, in seconds since 1970.
+    pub time_s: i64,
+    values: Values,
+}
+
+impl Taken {
+    /// Of this call.
+    pub fn of(rule: &Rule, call: &Call<'_>) -> Self {
+        let mut values = Values::default();
+        values.add_text(call.event.id);
+        rule.output.take(call, &mut values);
+        rule.group.iter().for_each(|label| values.add_field(&label.field, call));
+        Self { time_s: call.time_s, values }
+    }
+
+    /// Roughly the bytes that it takes.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.values.bytes()
+    }
+}
 
 /// A call that a rule matched, as it is told. The texts are hostile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,31 +48,25 @@ pub struct Found {
 }
 
 impl Found {
-    /// Of this call.
-    pub fn of(rule: &Rule, call: &Call<'_>) -> Self {
-        let (message, fields) = rule.output.of(call);
-        let labels = rule.group.iter().filter_map(|label| {
-            let value = field_value(&label.field, call).filter(|value| !value.is_empty())?;
-            Some((label.name.clone(), cut_name(&value).to_owned()))
+    /// What a rule says of what was taken for it.
+    pub fn of(rule: &Rule, taken: &Taken) -> Self {
+        let value = |at: usize| taken.values.get(1 + at);
+        let fields: Vec<(String, Option<String>)> = rule
+            .output
+            .fields()
+            .enumerate()
+            .map(|(at, name)| (name.to_owned(), value(at).map(str::to_owned)))
+            .collect();
+        let labels = rule.group.iter().enumerate().filter_map(|(at, label)| {
+            let value = value(fields.len() + at).filter(|value| !value.is_empty())?;
+            Some((label.name.clone(), cut_name(value).to_owned()))
         });
         Self {
-            time_s: call.time_s,
-            event_id: call.event.id.map(cut_name).unwrap_or_default().to_owned(),
-            message,
-            fields,
+            time_s: taken.time_s,
+            event_id: taken.values.get(0).map(cut_name).unwrap_or_default().to_owned(),
+            message: rule.output.message(value),
             labels: labels.collect(),
+            fields,
         }
-    }
-
-    /// Roughly the bytes that it takes.
-    pub fn bytes(&self) -> usize {
-        let fields =
-            self.fields.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, String::len) + 48);
-        let labels = self.labels.iter().map(|(name, value)| name.len() + value.len() + 48);
-        size_of::<Self>()
-            + self.message.len()
-            + self.event_id.len()
-            + fields.sum::<usize>()
-            + labels.sum::<usize>()
     }
 }

@@ -15,13 +15,16 @@ pub mod trial;
 
 use std::sync::Arc;
 
+use hashbrown::DefaultHashBuilder;
 use trailmeter_rules::index::Asker;
 use trailmeter_rules::{Matching, RuleSet};
 
 pub use delta::{Group, Occurrence, RuleDelta, Seen, Sighting};
-pub use event::Call;
-pub use found::Found;
+pub use event::{Call, Judged};
+pub use found::{Found, Taken};
 
+use crate::decode::json::Value;
+use crate::event::Event;
 use delta::Delta;
 
 /// Rules in force, and the bounds of what they make.
@@ -60,12 +63,20 @@ pub struct Detector {
     delta: Delta,
     met: Vec<u32>,
     calls: u64,
+    /// With seeds of this process.
+    hasher: DefaultHashBuilder,
 }
 
 impl Detector {
     /// With these rules.
     pub fn new(rules: &ActiveRules) -> Self {
-        let mut detector = Self { asker: None, delta: Delta::default(), met: Vec::new(), calls: 0 };
+        let mut detector = Self {
+            asker: None,
+            delta: Delta::default(),
+            met: Vec::new(),
+            calls: 0,
+            hasher: DefaultHashBuilder::default(),
+        };
         detector.set_rules(rules);
         detector
     }
@@ -76,20 +87,33 @@ impl Detector {
         if !is_same {
             self.asker = (!rules.set.is_idle()).then(|| Asker::new(Arc::clone(&rules.set)));
         }
-        self.delta.begin(&rules.set, rules.per_minute as usize);
+        self.delta.begin(&rules.set, rules.per_minute);
     }
 
-    /// Asks about a call. Its number is given to it here.
-    pub fn call(&mut self, call: &mut Call<'_>) {
+    /// Asks about a call.
+    pub fn call<'c>(&mut self, event: &'c Event<'c>, json: Value<'c, 'c>, judged: Judged<'c>) {
         let Some(asker) = &mut self.asker else { return };
         self.calls += 1;
-        call.number = self.calls;
-        asker.ask(call, &mut self.met);
+        let call = &Call::new(event, json, judged, self.calls, &self.hasher);
+        let like = asker.ask(call, &mut self.met);
         if asker.rules().matching() == Matching::First {
-            self.met.truncate(1);
+            // Whether a rule that remembers or counts matches is decided later: it neither hides nor is hidden.
+            let mut has_first = false;
+            self.met.retain(|rule| {
+                asker.rules().rules()[*rule as usize].is_stateful()
+                    || !std::mem::replace(&mut has_first, true)
+            });
         }
+        if self.met.is_empty() {
+            return;
+        }
+        let mut quiet_until_s = Some(i64::MAX);
         for &rule in &self.met {
-            self.delta.add(rule, &asker.rules().rules()[rule as usize], call);
+            let until_s = self.delta.add(rule, &asker.rules().rules()[rule as usize], call);
+            quiet_until_s = quiet_until_s.zip(until_s).map(|(all_s, until_s)| all_s.min(until_s));
+        }
+        if let (Some(like), Some(until_s)) = (like, quiet_until_s) {
+            asker.set_quiet(like, until_s);
         }
     }
 

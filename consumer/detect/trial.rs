@@ -10,7 +10,7 @@ use std::sync::Arc;
 use trailmeter_rules::RuleSet;
 
 use super::decide::{Deciding, Memory, RuleRow, StoredMatch, ValueKey, ValueRow, decide};
-use super::{ActiveRules, Call, Detector};
+use super::{ActiveRules, Detector, Judged};
 use crate::decode::json::Value;
 use crate::decode::{Decoder, EventRejection, Limits, RecordOutcome, Sink};
 use crate::event::judge::{self, Policy, Verdict};
@@ -82,7 +82,7 @@ impl Sink for Judging {
         };
         let principal = principal::principal(event, &mut self.scratch);
         let account_id = event.account_id();
-        self.detector.call(&mut Call { event, json, time_s, account_id, principal, number: 0 });
+        self.detector.call(event, json, Judged { time_s, account_id, principal, minute: 0 });
     }
 
     fn rejected(&mut self, _: EventRejection, _: &[u8]) {

@@ -79,6 +79,49 @@ pub struct Event<'a> {
     pub is_presigned: bool,
     /// `tlsDetails.tlsVersion`.
     pub tls: Reported<TlsVersion>,
+    /// What is there and is none as a field: empty, hidden, or of another JSON type.
+    pub odd: Odd,
+}
+
+/// A set of fields, or one of them: what is there in an event and is none as a field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Odd(u16);
+
+impl Odd {
+    /// `eventSource`.
+    pub const EVENT_SOURCE: Self = Self(1);
+    /// `eventName`.
+    pub const EVENT_NAME: Self = Self(1 << 1);
+    /// `eventType`.
+    pub const EVENT_TYPE: Self = Self(1 << 2);
+    /// `errorCode`.
+    pub const ERROR_CODE: Self = Self(1 << 3);
+    /// `userIdentity.type`.
+    pub const IDENTITY_TYPE: Self = Self(1 << 4);
+    /// `recipientAccountId`.
+    pub const RECIPIENT: Self = Self(1 << 5);
+    /// `awsRegion`.
+    pub const REGION: Self = Self(1 << 6);
+    /// `sourceIPAddress`.
+    pub const SOURCE_IP: Self = Self(1 << 7);
+    /// `userAgent`.
+    pub const USER_AGENT: Self = Self(1 << 8);
+    /// `userIdentity.arn`.
+    pub const ARN: Self = Self(1 << 9);
+    /// `userIdentity.accountId`.
+    pub const IDENTITY_ACCOUNT: Self = Self(1 << 10);
+    /// `userIdentity.invokedBy`.
+    pub const INVOKED_BY: Self = Self(1 << 11);
+
+    /// Whether one of these is in it.
+    pub fn has_any(self, odd: Self) -> bool {
+        self.0 & odd.0 != 0
+    }
+
+    /// Adds these.
+    pub fn add(&mut self, odd: Self) {
+        self.0 |= odd.0;
+    }
 }
 
 /// The fields of `userIdentity` that are read.

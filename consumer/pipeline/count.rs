@@ -136,7 +136,8 @@ impl Counter {
         let CallKey { account_id, principal, is_outside, .. } = key;
         let call = callers::Call { event, time_s, account_id, principal, is_outside };
         pending.weak.count(&call, &self.settings.weak_callers);
-        self.detector.call(&mut detect::Call { event, json, time_s, account_id, principal, number: 0 });
+        let minute = self.now_ms / 60_000;
+        self.detector.call(event, json, detect::Judged { time_s, account_id, principal, minute });
         let totals = &mut pending.totals;
         totals.calls += 1;
         totals.late += u64::from(!is_in_windows);

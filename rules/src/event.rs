@@ -40,60 +40,109 @@ pub trait Json<'a>: Copy {
     fn each_member(self, visit: &mut dyn FnMut(&'a str, Self));
 }
 
-/// Texts that an event may have at hand, without a look into its JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AtHand {
-    /// `eventName`.
-    EventName,
+/// Texts that an event knows without a look into its JSON: some of what it says, and what its own judgement says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Known {
     /// `eventSource`.
     EventSource,
-    /// `errorCode`.
-    ErrorCode,
+    /// `eventName`.
+    EventName,
     /// `userIdentity.type`.
     IdentityType,
-    /// `userIdentity.arn`.
-    Arn,
-    /// `userIdentity.accountId`, else `recipientAccountId`.
-    AccountId,
-    /// `awsRegion`.
-    Region,
-    /// `sourceIPAddress`.
-    SourceIp,
-    /// `userAgent`.
-    UserAgent,
-}
-
-/// What the event's own judgement says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Own {
-    /// The durable identity behind the call.
-    Principal,
-    /// The session of an assumed role.
-    Session,
-    /// The account that called.
-    Account,
+    /// `eventType`.
+    EventType,
+    /// `errorCode`.
+    ErrorCode,
+    /// `userIdentity.invokedBy`.
+    InvokedBy,
     /// `SigV2`, `SigV4`, `SigV4A`, `unknown`.
     SignatureVersion,
     /// `true` or `false`.
     Presigned,
     /// `TLSv1` to `TLSv1.3`, `unknown`.
     TlsVersion,
-    /// The access key's id.
-    KeyId,
     /// `long_term`, `temporary`, `other`, `none`.
     KeyKind,
+    /// `userIdentity.arn`.
+    Arn,
+    /// `userIdentity.accountId`.
+    IdentityAccount,
+    /// `recipientAccountId`.
+    RecipientAccount,
+    /// `awsRegion`.
+    Region,
+    /// `sourceIPAddress`.
+    SourceIp,
+    /// `userAgent`.
+    UserAgent,
+    /// The access key's id.
+    KeyId,
+    /// The durable identity behind the call.
+    Principal,
+    /// The account that called.
+    Account,
+    /// The session of an assumed role.
+    Session,
     /// The client's name.
     ClientName,
     /// The client's version.
     ClientVersion,
     /// `true`, `false`; nothing for a client of which it is not known.
     ClientSignsWithSigV4,
-    /// All weaknesses of the call.
-    Weakness,
     /// The S3 bucket.
     Bucket,
-    /// The source address; see [`crate::field::Kind::Network`].
-    SourceNetwork,
+}
+
+impl Known {
+    /// All, by their numbers.
+    pub const ALL: [Self; 24] = [
+        Self::EventSource,
+        Self::EventName,
+        Self::IdentityType,
+        Self::EventType,
+        Self::ErrorCode,
+        Self::InvokedBy,
+        Self::SignatureVersion,
+        Self::Presigned,
+        Self::TlsVersion,
+        Self::KeyKind,
+        Self::Arn,
+        Self::IdentityAccount,
+        Self::RecipientAccount,
+        Self::Region,
+        Self::SourceIp,
+        Self::UserAgent,
+        Self::KeyId,
+        Self::Principal,
+        Self::Account,
+        Self::Session,
+        Self::ClientName,
+        Self::ClientVersion,
+        Self::ClientSignsWithSigV4,
+        Self::Bucket,
+    ];
+
+    /// A bit of its own.
+    pub fn bit(self) -> u32 {
+        1 << self as u8
+    }
+}
+
+/// What calls differ little in, a bit each: all calls that have these in common (their shape) are asked the same.
+pub const SHAPE: u32 = 0x3ff;
+/// The part of the shape that [`Event::judged`] tells.
+pub const JUDGED: u32 = 0x3c0;
+
+/// A text that an event may know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup<'e> {
+    /// It is this one.
+    Text(&'e str),
+    /// It has none: nothing stands there.
+    Absent,
+    /// Only the JSON tells.
+    Elsewhere,
 }
 
 /// An event that rules are asked about.
@@ -104,10 +153,16 @@ pub trait Event {
         Self: 'e;
     /// The whole event.
     fn root(&self) -> Self::Json<'_>;
-    /// A text that the event has at hand and that is the string in its JSON. None says nothing.
-    fn at_hand(&self, text: AtHand) -> Option<&str>;
-    /// Hands each value of one of our own fields to `visit`, until it says true. Whether it did.
-    fn any_own(&self, own: Own, visit: &mut dyn FnMut(&str) -> bool) -> bool;
+    /// A text that it may know. What its own judgement says is never elsewhere.
+    fn known(&self, known: Known) -> Lookup<'_>;
+    /// A hash of such a text, or of its absence, the same for the same text of the same kind in this process; none if it is
+    /// elsewhere.
+    fn hash_of(&self, known: Known) -> Option<u64>;
+    /// A number that is the same for calls that have signature version, presigned, TLS version and key kind in common.
+    fn judged(&self) -> u32;
+    /// Hands the name of each weakness of the call to `visit`, until it says true. Whether it did. They depend on the
+    /// call's shape alone.
+    fn any_weakness(&self, visit: &mut dyn FnMut(&str) -> bool) -> bool;
     /// The call's number in its shard since the start.
     fn number(&self) -> u64;
     /// Event time in seconds since 1970.
@@ -216,12 +271,21 @@ fn number_of(number: &serde_json::Number) -> Number {
     }
 }
 
-/// An event that is JSON and nothing else: what our own fields say must be given. For tests.
+/// An event that is JSON and nothing else: what its judgement says must be given. For tests.
 pub struct PlainEvent {
     /// The event.
     pub json: serde_json::Value,
-    /// The values of our own fields.
-    pub own: Vec<(Own, &'static str)>,
+    /// What its judgement says; nothing else is known.
+    pub own: Vec<(Known, &'static str)>,
+    /// Its weaknesses.
+    pub weaknesses: Vec<&'static str>,
+}
+
+impl PlainEvent {
+    /// Of this JSON.
+    pub fn new(json: serde_json::Value) -> Self {
+        Self { json, own: Vec::new(), weaknesses: Vec::new() }
+    }
 }
 
 impl Event for PlainEvent {
@@ -231,12 +295,29 @@ impl Event for PlainEvent {
         &self.json
     }
 
-    fn at_hand(&self, _: AtHand) -> Option<&str> {
-        None
+    fn known(&self, known: Known) -> Lookup<'_> {
+        match self.own.iter().find(|(own, _)| *own == known) {
+            Some((_, text)) => Lookup::Text(text),
+            None => Lookup::Elsewhere,
+        }
     }
 
-    fn any_own(&self, own: Own, visit: &mut dyn FnMut(&str) -> bool) -> bool {
-        self.own.iter().filter(|(known, _)| *known == own).any(|(_, value)| visit(value))
+    fn hash_of(&self, known: Known) -> Option<u64> {
+        match self.known(known) {
+            Lookup::Text(text) => {
+                Some(xxhash_rust::xxh3::xxh3_64_with_seed(text.as_bytes(), u64::from(known.bit())))
+            }
+            Lookup::Absent => Some(u64::from(known.bit())),
+            Lookup::Elsewhere => None,
+        }
+    }
+
+    fn judged(&self) -> u32 {
+        0
+    }
+
+    fn any_weakness(&self, visit: &mut dyn FnMut(&str) -> bool) -> bool {
+        self.weaknesses.iter().any(|weakness| visit(weakness))
     }
 
     fn number(&self) -> u64 {

@@ -7,6 +7,7 @@ use std::fmt;
 pub use table::{FIELDS, Made, Place, Spec};
 
 use crate::diagnostic::nearest;
+use crate::event::Known;
 
 /// A field of an event.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +22,12 @@ pub enum Field {
         shown: String,
     },
     /// Sigma's: what stands at a path of keys; arrays on the way stand for each of their elements.
-    Path(Vec<String>),
+    Path {
+        /// The keys.
+        keys: Vec<String>,
+        /// What the event may know of it.
+        known: Option<Known>,
+    },
     /// Sigma's keywords: the whole event as compact JSON.
     Whole,
 }
@@ -67,6 +73,39 @@ impl Field {
         Ok(Self::Named(spec))
     }
 
+    /// Sigma's field: keys with dots between them.
+    pub fn path(text: &str) -> Self {
+        let keys: Vec<String> = text.split('.').map(str::to_owned).collect();
+        let known = match keys.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+            ["eventSource"] => Some(Known::EventSource),
+            ["eventName"] => Some(Known::EventName),
+            ["eventType"] => Some(Known::EventType),
+            ["errorCode"] => Some(Known::ErrorCode),
+            ["awsRegion"] => Some(Known::Region),
+            ["sourceIPAddress"] => Some(Known::SourceIp),
+            ["userAgent"] => Some(Known::UserAgent),
+            ["recipientAccountId"] => Some(Known::RecipientAccount),
+            ["userIdentity", "type"] => Some(Known::IdentityType),
+            ["userIdentity", "arn"] => Some(Known::Arn),
+            ["userIdentity", "accountId"] => Some(Known::IdentityAccount),
+            ["userIdentity", "invokedBy"] => Some(Known::InvokedBy),
+            _ => None,
+        };
+        Self::Path { keys, known }
+    }
+
+    /// What the event may know of it.
+    pub fn known(&self) -> Option<Known> {
+        match self {
+            Self::Named(spec) => match spec.place {
+                Place::Known(known, _) => Some(known),
+                _ => None,
+            },
+            Self::Path { known, .. } => *known,
+            Self::Pointer { .. } | Self::Whole => None,
+        }
+    }
+
     /// What its values are.
     pub fn kind(&self) -> Kind {
         match self {
@@ -90,7 +129,7 @@ impl fmt::Display for Field {
         match self {
             Self::Named(spec) => f.write_str(spec.name),
             Self::Pointer { shown, .. } => f.write_str(shown),
-            Self::Path(keys) => f.write_str(&keys.join(".")),
+            Self::Path { keys, .. } => f.write_str(&keys.join(".")),
             Self::Whole => f.write_str("(event)"),
         }
     }

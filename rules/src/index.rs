@@ -1,25 +1,30 @@
 //! Which rules an event may meet: found by its source and name, not by asking each rule.
 //!
 //! Of each condition it is known which event names, or sources, it asks for; a rule that asks for none is looked at for
-//! every event. For a pair of source and name that comes, the conditions of these rules are worked through as far as the
-//! pair decides them; what is left is remembered for the pair, so that an event costs one look-up and the questions that
-//! are still open.
+//! every event. For a shape of event that comes ([`SHAPE`]: source, name, type, error and so on), the conditions of
+//! these rules are worked through as far as the shape decides them; and what is left of them for whatever else an event
+//! knows (caller, client, region …), as far as that decides them. Both are remembered: callers do the same thing again
+//! and again. So most events cost two look-ups, however many rules there are, and only rules that depend on more (request
+//! parameters, say) are asked each time. Budget: 60 ns.
 
 use std::collections::BTreeSet;
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use hashbrown::HashMap;
 
 use crate::ast::{Case, Check, Expr, Op, Quantifier, Right, Term};
-use crate::event::{AtHand, Event};
+use crate::event::{Event, JUDGED, Known, Lookup, SHAPE};
 use crate::field::{Field, Made, Place};
 use crate::pattern::{Pattern, Shape};
-use crate::program::At;
+use crate::program::{At, MET, known_of_field};
 use crate::ruleset::RuleSet;
 
-/// Rules that pairs remember, over all pairs; then it begins anew. 16 bytes each.
-const MOST_REMEMBERED: usize = 1 << 20;
+/// Rules that shapes remember, over all that differ, four bytes each; then it begins anew.
+const MOST_REMEMBERED: usize = 1 << 22;
+/// Shapes that are remembered; then it begins anew.
+const MOST_SHAPES: usize = 1 << 16;
+/// Callers that are remembered; then it begins anew.
+const MOST_CALLERS: usize = 1 << 16;
 /// Rules that ask for the same field are looked up by its value from this many on.
 const TABLED_FROM: usize = 8;
 
@@ -80,12 +85,12 @@ fn keys(condition: &Expr, dimension: Dimension) -> Option<BTreeSet<String>> {
 fn keys_of_check(check: &Check, dimension: Dimension) -> Option<BTreeSet<String>> {
     let is_short = match &check.left {
         Term::Field(Field::Named(spec)) => match (&spec.place, dimension) {
-            (Place::AtHand(AtHand::EventName, _), Dimension::Name) => false,
-            (Place::AtHand(AtHand::EventSource, _), Dimension::Source) => false,
+            (Place::Known(Known::EventName, _), Dimension::Name) => false,
+            (Place::Known(Known::EventSource, _), Dimension::Source) => false,
             (Place::Made(Made::ShortSource), Dimension::Source) => true,
             _ => return None,
         },
-        Term::Field(Field::Pointer { path: keys, .. } | Field::Path(keys)) => {
+        Term::Field(Field::Pointer { path: keys, .. } | Field::Path { keys, .. }) => {
             match (keys.as_slice(), dimension) {
                 ([key], Dimension::Name) if key == "eventName" => false,
                 ([key], Dimension::Source) if key == "eventSource" => false,
@@ -158,40 +163,63 @@ impl Index {
     }
 }
 
-/// Asks events which rules they meet, and remembers what it learns of pairs of source and name.
+/// Asks events which rules they meet, and remembers what it learns.
 pub struct Asker {
     rules: Arc<RuleSet>,
-    hasher: DefaultHashBuilder,
-    pairs: HashTable<Pair>,
+    /// What events know on which the rules depend, a bit each of [`Known`].
+    known: u32,
+    /// By the hash of a shape what is left to ask: 64 bits of this process' own tell all shapes apart.
+    shapes: HashMap<u64, u32>,
+    open: Vec<Open>,
+    /// Shapes of which the same is left to ask share it.
+    same: HashMap<Vec<OpenRule>, u32>,
     remembered: usize,
-}
-
-/// What is left to ask events of one source and name.
-struct Pair {
-    hash: u64,
-    source: Box<str>,
-    name: Box<str>,
-    open: Open,
+    /// By the hash of a shape and of all else that its rules depend on and an event may know.
+    callers: HashMap<u64, Caller>,
 }
 
 /// A rule and the first of its questions that is open.
 type OpenRule = (u32, At);
 
-/// Rules by the value of a field that is at hand.
-type Table = (AtHand, HashMap<Box<str>, Vec<OpenRule>>);
+/// Rules by the value of a field that the event knows.
+type Table = (Known, HashMap<Box<str>, Vec<OpenRule>>);
 
-/// Rules of which something is left to ask.
+/// Rules of which something is left to ask events of a shape.
 #[derive(Default)]
 struct Open {
     rules: Vec<OpenRule>,
-    /// Rules that ask for one of these values of a field that is at hand.
+    /// Rules that ask for one of these values.
     tables: Vec<Table>,
+    /// What else an event may know on which they depend, or by which they remember, a bit each of [`Known`].
+    known: u32,
+    /// Whether all that they remember by is known: then an event like another has the same values.
+    remembers_known: bool,
 }
+
+/// What is left to ask events that know the same.
+struct Caller {
+    /// Most often nothing.
+    left: Box<[OpenRule]>,
+    /// Up to this event time nothing is to be made of the rules that are met, in seconds since 1970.
+    quiet_until_s: i64,
+}
+
+/// Names what is remembered of an event's like, for [`Asker::set_quiet`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Like(u64);
 
 impl Asker {
     /// Over these rules.
     pub fn new(rules: Arc<RuleSet>) -> Self {
-        Self { rules, hasher: DefaultHashBuilder::default(), pairs: HashTable::new(), remembered: 0 }
+        Self {
+            known: rules.known(),
+            rules,
+            shapes: HashMap::new(),
+            open: Vec::new(),
+            same: HashMap::new(),
+            remembered: 0,
+            callers: HashMap::new(),
+        }
     }
 
     /// The rules.
@@ -199,52 +227,144 @@ impl Asker {
         &self.rules
     }
 
-    /// The rules that an event meets, by their numbers, in their order. `met` is emptied first.
-    pub fn ask<E: Event>(&mut self, event: &E, met: &mut Vec<u32>) {
+    /// The rules that an event meets, by their numbers, in their order. `met` is emptied first. Events like one that was
+    /// made quiet meet none.
+    ///
+    /// Returns what names events like this one, if what their rules remember them by is the same for all of them.
+    pub fn ask<E: Event>(&mut self, event: &E, met: &mut Vec<u32>) -> Option<Like> {
         met.clear();
-        let at_hand = |text| event.at_hand(text);
-        let (Some(source), Some(name)) = (at_hand(AtHand::EventSource), at_hand(AtHand::EventName)) else {
-            return Open::all(&self.rules).ask(&self.rules, event, met);
+        let Some(shape) = self.shape(event) else {
+            Open::all(&self.rules).ask(&self.rules, event, met);
+            return None;
         };
-        let hash = self.hasher.hash_one((source, name));
-        let is_pair = |pair: &Pair| pair.hash == hash && *pair.name == *name && *pair.source == *source;
-        let rules = &*self.rules;
-        if let Some(pair) = self.pairs.find(hash, is_pair) {
-            return pair.open.ask(rules, event, met);
+        let open = match self.shapes.get(&shape) {
+            Some(open) => *open,
+            None => self.learn(shape, event),
+        };
+        let open = &self.open[open as usize];
+        if open.rules.is_empty() && open.tables.is_empty() {
+            return None;
         }
-        let open = Open::of(rules, event, source, name);
-        open.ask(rules, event, met);
-        if self.remembered > MOST_REMEMBERED {
-            self.pairs.clear();
+        let Some(known) = hash_known(open.known, event) else {
+            open.ask(&self.rules, event, met);
+            return None;
+        };
+        let like = shape.rotate_left(23).wrapping_add(known);
+        let remembers_known = open.remembers_known;
+        if let Some(caller) = self.callers.get(&like) {
+            if event.time_s() > caller.quiet_until_s {
+                meet(&self.rules, &caller.left, event, met);
+            }
+            return remembers_known.then_some(Like(like));
+        }
+        open.ask(&self.rules, event, met);
+        let left: Box<[OpenRule]> = open.left(&self.rules, event).into();
+        if self.callers.len() >= MOST_CALLERS {
+            self.callers.clear();
+        }
+        self.callers.insert(like, Caller { left, quiet_until_s: i64::MIN });
+        remembers_known.then_some(Like(like))
+    }
+
+    /// All rules that events like this one meet remember a value that is known up to this event time (in seconds since
+    /// 1970): until then nothing is to be made of them.
+    pub fn set_quiet(&mut self, like: Like, until_s: i64) {
+        if let Some(caller) = self.callers.get_mut(&like.0) {
+            // Where anything is left to ask that the event does not know, the next one may meet another rule.
+            let is_decided = caller.left.iter().all(|(_, at)| *at == MET);
+            if is_decided {
+                caller.quiet_until_s = until_s;
+            }
+        }
+    }
+
+    /// The hash of an event's shape, as far as the rules depend on it; none if some of it only the JSON tells.
+    fn shape<E: Event>(&self, event: &E) -> Option<u64> {
+        let said = hash_known(self.known & SHAPE & !JUDGED, event)?;
+        let judged = if self.known & JUDGED == 0 { 0 } else { event.judged() };
+        Some(said ^ u64::from(judged).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    /// Learns what is left to ask events of this one's shape.
+    #[cold]
+    fn learn<E: Event>(&mut self, hash: u64, event: &E) -> u32 {
+        if self.remembered > MOST_REMEMBERED || self.shapes.len() >= MOST_SHAPES {
+            (self.shapes, self.open, self.same) = Default::default();
             self.remembered = 0;
         }
-        self.remembered += open.size() + 8;
-        let pair = Pair { hash, source: source.into(), name: name.into(), open };
-        self.pairs.insert_unique(hash, pair, |pair| pair.hash);
+        let text = |known| match event.known(known) {
+            Lookup::Text(text) => text,
+            _ => "",
+        };
+        let candidates = self.rules.index().candidates(text(Known::EventSource), text(Known::EventName));
+        let narrowed = |rule: u32| {
+            let program = self.rules.program(rule);
+            Some((rule, program.narrowed(program.entry, SHAPE, event)?))
+        };
+        let left: Vec<OpenRule> = candidates.into_iter().filter_map(narrowed).collect();
+        let open = match self.same.get(&left) {
+            Some(open) => *open,
+            None => {
+                let number = self.open.len() as u32;
+                self.open.push(Open::of(&self.rules, &left));
+                self.remembered += left.len() * 4 + 16;
+                self.same.insert(left, number);
+                number
+            }
+        };
+        self.shapes.insert(hash, open);
+        open
+    }
+}
+
+/// A hash of these of what an event may know; none if some of it only the JSON tells. Each has a hash of its own kind, so
+/// that their sum tells them all apart.
+#[inline]
+fn hash_known<E: Event>(known: u32, event: &E) -> Option<u64> {
+    let (mut left, mut sum) = (known, 0u64);
+    while left != 0 {
+        let known = Known::ALL[left.trailing_zeros() as usize];
+        left &= left - 1;
+        sum = sum.wrapping_add(event.hash_of(known)?);
+    }
+    Some(sum)
+}
+
+/// Adds the rules of these that an event meets.
+fn meet<E: Event>(rules: &RuleSet, open: &[OpenRule], event: &E, met: &mut Vec<u32>) {
+    for (rule, at) in open {
+        if rules.program(*rule).is_met(*at, event) {
+            met.push(*rule);
+        }
     }
 }
 
 impl Open {
-    /// Everything, of an event that has no source or name to go by.
+    /// Everything, of an event whose shape is not known.
     fn all(rules: &RuleSet) -> Self {
         let enabled = rules.rules().iter().enumerate().filter(|(_, rule)| rule.enabled);
         let numbered = enabled.map(|(at, _)| (at as u32, rules.program(at as u32).entry));
-        Self { rules: numbered.collect(), tables: Vec::new() }
+        Self { rules: numbered.collect(), ..Self::default() }
     }
 
-    fn of<E: Event>(rules: &RuleSet, event: &E, source: &str, name: &str) -> Self {
-        let mut open = Self::default();
-        let candidates = rules.index().candidates(source, name);
-        let mut asking: HashMap<AtHandKey, Vec<OpenRule>> = HashMap::new();
-        for rule in candidates {
-            let program = rules.program(rule);
-            let Some(at) = program.narrowed(event) else { continue };
-            match program.required(at) {
-                Some((field, _)) => asking.entry(AtHandKey(field)).or_default().push((rule, at)),
+    fn of(rules: &RuleSet, left: &[OpenRule]) -> Self {
+        let mut open = Self { remembers_known: true, ..Self::default() };
+        let mut asking: HashMap<Known, Vec<OpenRule>> = HashMap::new();
+        for &(rule, at) in left {
+            open.known |= rules.program(rule).known() & !SHAPE;
+            for field in rules.rules()[rule as usize].first_seen.iter().flat_map(|first_seen| &first_seen.by)
+            {
+                match known_of_field(field) {
+                    Some(known) => open.known |= known & !SHAPE,
+                    None => open.remembers_known = false,
+                }
+            }
+            match rules.program(rule).required(at) {
+                Some((field, _)) => asking.entry(field).or_default().push((rule, at)),
                 None => open.rules.push((rule, at)),
             }
         }
-        for (AtHandKey(field), asking) in asking {
+        for (field, asking) in asking {
             if asking.len() < TABLED_FROM {
                 open.rules.extend(asking);
                 continue;
@@ -262,39 +382,34 @@ impl Open {
         open
     }
 
-    fn size(&self) -> usize {
-        let tabled = self.tables.iter().flat_map(|(_, table)| table.values().map(|rules| rules.len() + 4));
-        self.rules.len() + tabled.sum::<usize>()
+    /// Hands the rules to `take` that this event may meet.
+    fn each<E: Event>(&self, event: &E, mut take: impl FnMut(&[OpenRule])) {
+        take(&self.rules);
+        for (field, table) in &self.tables {
+            match event.known(*field) {
+                Lookup::Text(text) => table.get(text).into_iter().for_each(|rules| take(rules)),
+                Lookup::Absent => {}
+                Lookup::Elsewhere => table.values().for_each(|rules| take(rules)),
+            }
+        }
     }
 
     fn ask<E: Event>(&self, rules: &RuleSet, event: &E, met: &mut Vec<u32>) {
-        let mut ask = |(rule, at): &OpenRule| {
-            if rules.program(*rule).is_met(*at, event) {
-                met.push(*rule);
-            }
-        };
-        self.rules.iter().for_each(&mut ask);
-        if self.tables.is_empty() {
-            return;
+        self.each(event, |open| meet(rules, open, event, met));
+        if !self.tables.is_empty() {
+            met.sort_unstable();
+            met.dedup();
         }
-        for (field, table) in &self.tables {
-            // A text that is not at hand may still be there; a table of it has nothing for what is not a text.
-            match event.at_hand(*field) {
-                Some(text) => table.get(text).into_iter().flatten().for_each(&mut ask),
-                None => table.values().flatten().for_each(&mut ask),
-            }
-        }
-        met.sort_unstable();
-        met.dedup();
     }
-}
 
-/// A field at hand, as a key.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct AtHandKey(AtHand);
-
-impl std::hash::Hash for AtHandKey {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        (self.0 as u8).hash(state);
+    /// What is left to ask events that know the same as this one.
+    fn left<E: Event>(&self, rules: &RuleSet, event: &E) -> Vec<OpenRule> {
+        let mut left = Vec::new();
+        let narrowed =
+            |(rule, at): &OpenRule| Some((*rule, rules.program(*rule).narrowed(*at, u32::MAX, event)?));
+        self.each(event, |open| left.extend(open.iter().filter_map(narrowed)));
+        left.sort_unstable();
+        left.dedup();
+        left
     }
 }

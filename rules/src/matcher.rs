@@ -6,6 +6,7 @@ use aho_corasick::AhoCorasick;
 use hashbrown::HashSet;
 use memchr::memmem::Finder;
 use regex::{Regex, RegexBuilder};
+use regex_syntax::hir::{Hir, HirKind};
 
 use crate::ast::{Case, Op, SearchFlags};
 use crate::field::Kind;
@@ -45,7 +46,7 @@ pub enum Matcher {
     /// It ends so, whatever its ASCII case.
     EndsWithIgnoringCase(Box<[u8]>),
     /// An expression.
-    Regex(Regex),
+    Regex(Box<Expression>),
     /// It is this path, or lies below it.
     Below(Box<str>),
     /// Its order towards a text.
@@ -58,6 +59,32 @@ pub enum Matcher {
     Network(Network),
     /// One of these holds.
     OneOf(Vec<Matcher>),
+}
+
+/// A regular expression, and a text without which it does not match.
+#[derive(Clone, Debug)]
+pub struct Expression {
+    needed: Option<Finder<'static>>,
+    regex: Regex,
+}
+
+impl Expression {
+    fn matches(&self, text: &str) -> bool {
+        // Looking for a text is many times quicker than running the expression, which seldom matches.
+        let may_match = self.needed.as_ref().is_none_or(|needed| needed.find(text.as_bytes()).is_some());
+        may_match && self.regex.is_match(text)
+    }
+}
+
+/// The longest text that must stand in whatever matches.
+fn needed_text(hir: &Hir) -> Option<Vec<u8>> {
+    match hir.kind() {
+        HirKind::Literal(literal) => Some(literal.0.to_vec()),
+        HirKind::Capture(capture) => needed_text(&capture.sub),
+        HirKind::Repetition(repetition) if repetition.min > 0 => needed_text(&repetition.sub),
+        HirKind::Concat(parts) => parts.iter().filter_map(needed_text).max_by_key(Vec::len),
+        _ => None,
+    }
 }
 
 /// The orders that satisfy a comparison.
@@ -156,7 +183,7 @@ impl Matcher {
                 let begin = text.len().checked_sub(wanted.len());
                 begin.is_some_and(|begin| text.as_bytes()[begin..].eq_ignore_ascii_case(wanted))
             }
-            Self::Regex(regex) => regex.is_match(text),
+            Self::Regex(expression) => expression.matches(text),
             Self::Below(path) => is_below(text, path),
             Self::TextOrder(orders, wanted) => orders.hold(text.cmp(wanted)),
             Self::VersionOrder(orders, wanted) => orders.hold(version::compare(text, wanted)),
@@ -220,8 +247,8 @@ fn of_text(op: Op, text: &str) -> Result<Matcher, NotReady> {
         Op::EndsWith => Matcher::EndsWith(bytes()),
         Op::Glob => glob(text, Case::Sensitive)?,
         Op::IGlob => glob(text, Case::Ignored)?,
-        Op::Regex => Matcher::Regex(regex(&format!(r"\A(?:{text})\z"), SearchFlags::default())?),
-        Op::Search(flags) => Matcher::Regex(regex(text, flags)?),
+        Op::Regex => regex(&format!(r"\A(?:{text})\z"), SearchFlags::default())?,
+        Op::Search(flags) => regex(text, flags)?,
         Op::PMatch => Matcher::Below(text.trim_end_matches('/').into()),
         Op::Like(case) => like(&Pattern::parse(text), case)?,
         op => match Orders::of(op) {
@@ -266,14 +293,14 @@ fn from_hexadecimal(text: &str) -> Result<Vec<u8>, NotReady> {
     bytes.collect::<Option<Vec<u8>>>().ok_or_else(wrong)
 }
 
-fn regex(text: &str, flags: SearchFlags) -> Result<Regex, NotReady> {
+fn regex(text: &str, flags: SearchFlags) -> Result<Matcher, NotReady> {
     let mut builder = RegexBuilder::new(text);
     builder.size_limit(MAX_REGEX_BYTES).dfa_size_limit(MAX_REGEX_BYTES).nest_limit(64);
     builder
         .case_insensitive(flags.ignores_case)
         .multi_line(flags.is_multi_line)
         .dot_matches_new_line(flags.dot_is_all);
-    builder.build().map_err(|error| match error {
+    let regex = builder.build().map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => {
             ("the expression is too large".to_owned(), "make repetitions smaller".to_owned())
         }
@@ -285,7 +312,15 @@ fn regex(text: &str, flags: SearchFlags) -> Result<Regex, NotReady> {
                 "look-around and back-references are not supported".to_owned(),
             )
         }
-    })
+    })?;
+    let mut parser = regex_syntax::ParserBuilder::new();
+    parser
+        .case_insensitive(flags.ignores_case)
+        .multi_line(flags.is_multi_line)
+        .dot_matches_new_line(flags.dot_is_all);
+    let hir = parser.nest_limit(64).build().parse(text).ok();
+    let needed = hir.as_ref().and_then(needed_text).map(|text| Finder::new(&text).into_owned());
+    Ok(Matcher::Regex(Box::new(Expression { needed, regex })))
 }
 
 /// A shell's pattern: `*` any text, `?` a character, `[…]` one of some, `\` takes the next one as it is.
@@ -310,7 +345,7 @@ fn glob(text: &str, case: Case) -> Result<Matcher, NotReady> {
     expression.push_str(r"\z");
     let flags =
         SearchFlags { ignores_case: case == Case::Ignored, dot_is_all: true, ..SearchFlags::default() };
-    regex(&expression, flags).map(Matcher::Regex)
+    regex(&expression, flags)
 }
 
 /// A class of characters behind its `[`, as an expression, and how many characters it takes.
@@ -358,7 +393,7 @@ fn like(pattern: &Pattern, case: Case) -> Result<Matcher, NotReady> {
         },
         _ => {
             let flags = SearchFlags { ignores_case, dot_is_all: true, ..SearchFlags::default() };
-            Matcher::Regex(regex(&pattern.expression(), flags)?)
+            regex(&pattern.expression(), flags)?
         }
     })
 }

@@ -15,13 +15,27 @@ const MAX_VALUE_BYTES: usize = 2048;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Output {
     parts: Vec<Part>,
+    /// What stands for values: as it is written, and what it asks for. Each once.
+    fields: Vec<(String, Term)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 enum Part {
     Text(String),
-    Value { shown: String, term: Term },
+    /// The value of the field of this number.
+    Value(usize),
 }
+
+/// Values of an event, side by side: one text for all, so that taking them costs little.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Values {
+    text: String,
+    /// Where each ends; with [`ABSENT`] if there is none.
+    ends: Vec<u32>,
+}
+
+/// Marks a value that is not there.
+const ABSENT: u32 = 1 << 31;
 
 impl Output {
     /// Reads a text. `%` before anything but a letter is itself.
@@ -29,9 +43,8 @@ impl Output {
     /// # Errors
     /// All fields that there are not, with their places in the text.
     pub fn parse(text: &str) -> Result<Self, Vec<ParseError>> {
-        let (mut parts, mut errors) = (Vec::new(), Vec::new());
-        let mut plain = String::new();
-        let mut at = 0;
+        let (mut output, mut errors) = (Self::default(), Vec::new());
+        let (mut plain, mut at) = (String::new(), 0);
         while let Some(next) = text[at..].find('%') {
             plain.push_str(&text[at..at + next]);
             at += next + 1;
@@ -41,10 +54,8 @@ impl Output {
             }
             match leading_term(&text[at..]) {
                 Ok((term, bytes)) => {
-                    if !plain.is_empty() {
-                        parts.push(Part::Text(std::mem::take(&mut plain)));
-                    }
-                    parts.push(Part::Value { shown: text[at..at + bytes].to_owned(), term });
+                    output.text(&mut plain);
+                    output.value(&text[at..at + bytes], term);
                     at += bytes;
                 }
                 Err(error) => {
@@ -54,64 +65,98 @@ impl Output {
             }
         }
         plain.push_str(&text[at..]);
+        output.text(&mut plain);
+        if errors.is_empty() { Ok(output) } else { Err(errors) }
+    }
+
+    fn text(&mut self, plain: &mut String) {
         if !plain.is_empty() {
-            parts.push(Part::Text(plain));
+            self.parts.push(Part::Text(std::mem::take(plain)));
         }
-        if errors.is_empty() { Ok(Self { parts }) } else { Err(errors) }
     }
 
-    /// What a match on this event says, and the values of its fields (none where the event has none).
-    pub fn of<E: Event>(&self, event: &E) -> (String, Vec<(String, Option<String>)>) {
-        let (mut message, mut fields) = (String::new(), Vec::new());
-        for part in &self.parts {
-            match part {
-                Part::Text(text) => message.push_str(text),
-                Part::Value { shown, term } => {
-                    let value = value_of(term, event);
-                    message.push_str(value.as_deref().unwrap_or(NOTHING));
-                    if !fields.iter().any(|(known, _)| known == shown) {
-                        fields.push((shown.clone(), value));
-                    }
-                }
-            }
-        }
-        (message, fields)
+    fn value(&mut self, shown: &str, term: Term) {
+        let known = self.fields.iter().position(|(known, _)| known == shown);
+        let field = known.unwrap_or_else(|| {
+            self.fields.push((shown.to_owned(), term));
+            self.fields.len() - 1
+        });
+        self.parts.push(Part::Value(field));
     }
 
-    /// The fields in it, as they are written.
+    /// Takes the values of the fields.
+    pub fn take<E: Event>(&self, event: &E, values: &mut Values) {
+        for (_, term) in &self.fields {
+            values.add(|visit| values::any(term, event, visit));
+        }
+    }
+
+    /// What a match says whose fields have these values.
+    pub fn message<'v>(&self, value: impl Fn(usize) -> Option<&'v str>) -> String {
+        let part = |part: &Part| match part {
+            Part::Text(text) => text.clone(),
+            Part::Value(field) => value(*field).unwrap_or(NOTHING).to_owned(),
+        };
+        self.parts.iter().map(part).collect()
+    }
+
+    /// The fields in it, as they are written, in the order of their values.
     pub fn fields(&self) -> impl Iterator<Item = &str> {
-        self.parts.iter().filter_map(|part| match part {
-            Part::Value { shown, .. } => Some(shown.as_str()),
-            Part::Text(_) => None,
-        })
+        self.fields.iter().map(|(shown, _)| shown.as_str())
     }
 }
 
-fn value_of<E: Event>(term: &Term, event: &E) -> Option<String> {
-    printed(|visit| values::any(term, event, visit))
+impl Values {
+    /// Adds the values of a field.
+    pub fn add_field<E: Event>(&mut self, field: &Field, event: &E) {
+        self.add(|visit| values::any_of_field(field, event, visit));
+    }
+
+    /// Adds a text that is there or not.
+    pub fn add_text(&mut self, text: Option<&str>) {
+        self.add(|visit| text.is_some_and(|text| visit(values::Value::Text(text))));
+    }
+
+    /// The value of this number.
+    pub fn get(&self, at: usize) -> Option<&str> {
+        let end = *self.ends.get(at)?;
+        let begin = at.checked_sub(1).map_or(0, |before| self.ends[before] & !ABSENT);
+        (end & ABSENT == 0).then(|| &self.text[begin as usize..end as usize])
+    }
+
+    /// Roughly the bytes that they take.
+    pub fn bytes(&self) -> usize {
+        self.text.len() + self.ends.len() * 4
+    }
+
+    /// Adds values as one text; several in parentheses, as Falco prints them.
+    fn add(&mut self, visit_all: impl FnOnce(&mut values::Visit<'_>) -> bool) {
+        let (begin, mut count, text) = (self.text.len(), 0, &mut self.text);
+        visit_all(&mut |value| {
+            if count > 0 {
+                text.push(',');
+            }
+            count += 1;
+            value.write(text);
+            false
+        });
+        if count > 1 {
+            text.insert(begin, '(');
+            text.push(')');
+        }
+        if text.len() - begin > MAX_VALUE_BYTES {
+            text.truncate(text.floor_char_boundary(begin + MAX_VALUE_BYTES));
+            text.push('…');
+        }
+        self.ends.push(text.len() as u32 | if count == 0 { ABSENT } else { 0 });
+    }
 }
 
-/// The values of a field as one text; several in parentheses, as Falco prints them. None if there are none.
+/// The values of a field as one text; none if there are none.
 pub fn field_value<E: Event>(field: &Field, event: &E) -> Option<String> {
-    printed(|visit| values::any_of_field(field, event, visit))
-}
-
-fn printed(visit_all: impl FnOnce(&mut values::Visit<'_>) -> bool) -> Option<String> {
-    let mut texts: Vec<String> = Vec::new();
-    visit_all(&mut |value| {
-        texts.push(value.shown());
-        false
-    });
-    let mut text = match texts.len() {
-        0 => return None,
-        1 => texts.remove(0),
-        _ => format!("({})", texts.join(",")),
-    };
-    if text.len() > MAX_VALUE_BYTES {
-        text.truncate(text.floor_char_boundary(MAX_VALUE_BYTES));
-        text.push('…');
-    }
-    Some(text)
+    let mut values = Values::default();
+    values.add_field(field, event);
+    values.get(0).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -123,9 +168,12 @@ mod tests {
         let json = serde_json::json!({
             "eventName": "RunInstances", "awsRegion": "eu-west-1", "errorCode": "", "requestParameters": {"a": [1, "x"]}
         });
-        let event = PlainEvent { json, own: Vec::new() };
-        let (said, values) = Output::parse(text).unwrap().of(&event);
-        let values: Vec<_> = values.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
+        let event = PlainEvent::new(json);
+        let output = Output::parse(text).unwrap();
+        let mut values = Values::default();
+        output.take(&event, &mut values);
+        let said = output.message(|at| values.get(at));
+        let values: Vec<_> = output.fields().enumerate().map(|(at, name)| (name, values.get(at))).collect();
         assert_eq!((said.as_str(), values.as_slice()), (message, fields), "{text}");
     }
 

@@ -1,11 +1,11 @@
 //! A condition made ready to run: questions to the event, each with two ways on.
 //!
 //! `and`, `or` and `not` are in the ways: a question's `yes` and `no` name the next question, or the end. Questions
-//! that depend on the event's source and name alone are known for all events that share those, which the index makes
+//! about what an event knows alone ([`Known`]) have one answer for all events that know the same, which the index makes
 //! use of.
 
 use crate::ast::{Case, Check, Expr, Item, Op, Part, Quantifier, Right, Term};
-use crate::event::{AtHand, Event};
+use crate::event::{Event, Known, Lookup, SHAPE};
 use crate::field::{Field, Kind, Made, Place};
 use crate::matcher::{Matcher, NotReady};
 use crate::values::{self, Value};
@@ -30,8 +30,8 @@ struct Step {
     question: Question,
     yes: At,
     no: At,
-    /// It depends on the event's source and name alone.
-    is_fixed: bool,
+    /// What the event knows on which it depends, a bit each; none if it depends on anything else.
+    known: Option<u32>,
 }
 
 #[derive(Clone, Debug)]
@@ -70,6 +70,16 @@ pub struct CompileError {
     pub help: String,
 }
 
+impl Step {
+    fn next<E: Event>(&self, event: &E) -> At {
+        if self.question.holds(event) { self.yes } else { self.no }
+    }
+
+    fn is_decided_by(&self, known: u32) -> bool {
+        self.known.is_some_and(|own| own & !known == 0)
+    }
+}
+
 impl Program {
     /// Makes a condition ready. All lists and macros are in place.
     ///
@@ -89,25 +99,24 @@ impl Program {
     pub fn is_met<E: Event>(&self, from: At, event: &E) -> bool {
         let mut at = from;
         while let Some(step) = self.steps.get(at as usize) {
-            at = if step.question.holds(event) { step.yes } else { step.no };
+            at = step.next(event);
         }
         at == MET
     }
 
-    /// The first question that is open once source and name are those of this event; none if the condition can't be met
-    /// any more.
-    pub fn narrowed<E: Event>(&self, event: &E) -> Option<At> {
-        let mut at = self.entry;
-        while let Some(step) = self.steps.get(at as usize).filter(|step| step.is_fixed) {
-            at = if step.question.holds(event) { step.yes } else { step.no };
+    /// From this question on, the first that is open once it is decided what depends on nothing but these of [`Known`];
+    /// none if the condition can't be met any more.
+    pub fn narrowed<E: Event>(&self, from: At, known: u32, event: &E) -> Option<At> {
+        let mut at = from;
+        while let Some(step) = self.steps.get(at as usize).filter(|step| step.is_decided_by(known)) {
+            at = step.next(event);
         }
-        let mut seen = vec![false; self.steps.len()];
-        self.may_be_met(at, event, &mut seen).then_some(at)
+        self.may_be_met(at, known, event).then_some(at)
     }
 
-    /// Whether the end can be reached from here, if everything but source and name may be anything.
-    fn may_be_met<E: Event>(&self, from: At, event: &E, seen: &mut [bool]) -> bool {
-        let mut waiting = vec![from];
+    /// Whether the end can be reached from here, if everything but these of [`Known`] may be anything.
+    fn may_be_met<E: Event>(&self, from: At, known: u32, event: &E) -> bool {
+        let (mut seen, mut waiting) = (vec![false; self.steps.len()], vec![from]);
         while let Some(at) = waiting.pop() {
             let Some(step) = self.steps.get(at as usize) else {
                 if at == MET {
@@ -118,41 +127,36 @@ impl Program {
             if std::mem::replace(&mut seen[at as usize], true) {
                 continue;
             }
-            if !step.is_fixed {
-                waiting.extend([step.yes, step.no]);
-            } else if step.question.holds(event) {
-                waiting.push(step.yes);
+            if step.is_decided_by(known) {
+                waiting.push(step.next(event));
             } else {
-                waiting.push(step.no);
+                waiting.extend([step.yes, step.no]);
             }
         }
         false
     }
 
-    /// From this question on, a text that the event must have at hand for the condition to be met: which, and which ones.
-    pub fn required(&self, from: At) -> Option<(AtHand, Vec<&str>)> {
+    /// From this question on, a text that the event must know for the condition to be met: which, and which ones.
+    pub fn required(&self, from: At) -> Option<(Known, Vec<&str>)> {
         let mut at = from;
         // Questions whose `no` is the end are all required.
         while let Some(step) = self.steps.get(at as usize).filter(|step| step.no == UNMET) {
-            if let Question::Any(term, matcher) = &step.question
-                && let Some(at_hand) = at_hand_of(term)
+            if let Question::Any(Term::Field(field), matcher) | Question::All(Term::Field(field), matcher) =
+                &step.question
+                && !step.is_decided_by(SHAPE)
+                && let Some(known) = field.known().filter(|_| field.kind() == Kind::Text)
                 && let Some(texts) = matcher.texts()
             {
-                return Some((at_hand, texts));
+                return Some((known, texts));
             }
             at = step.yes;
         }
         None
     }
-}
 
-fn at_hand_of(term: &Term) -> Option<AtHand> {
-    match term {
-        Term::Field(Field::Named(spec)) => match spec.place {
-            Place::AtHand(at_hand, _) => Some(at_hand),
-            _ => None,
-        },
-        _ => None,
+    /// All that an event may know on which the condition depends, a bit each.
+    pub fn known(&self) -> u32 {
+        self.steps.iter().filter_map(|step| step.known).fold(0, |all, known| all | known)
     }
 }
 
@@ -176,6 +180,15 @@ impl Question {
         match self {
             Self::Exists(term) => values::exists(term, event),
             Self::HasValue(term) => values::has_value(term, event),
+            Self::Any(Term::Field(field), matcher) if field.kind() != Kind::Network => {
+                match values::looked_up(field, event) {
+                    Lookup::Text(text) => matcher.matches_text(text),
+                    Lookup::Absent => false,
+                    Lookup::Elsewhere => {
+                        values::any_of_field(field, event, &mut |value| matcher.matches(value))
+                    }
+                }
+            }
             Self::Any(term, matcher) => values::any(term, event, &mut |value| matcher.matches(value)),
             Self::All(term, matcher) => {
                 let mut has_value = false;
@@ -261,8 +274,8 @@ impl Compiler {
         }
         match question(check) {
             Ok(question) => {
-                let is_fixed = question.is_fixed();
-                self.steps.push(Step { question, yes, no, is_fixed });
+                let known = question.known();
+                self.steps.push(Step { question, yes, no, known });
                 (self.steps.len() - 1) as At
             }
             Err((message, help)) => {
@@ -335,30 +348,48 @@ fn kind_of(term: &Term) -> Kind {
 }
 
 impl Question {
-    fn is_fixed(&self) -> bool {
+    fn known(&self) -> Option<u32> {
         match self {
             Self::Exists(term) | Self::HasValue(term) | Self::Any(term, _) | Self::All(term, _) => {
-                is_fixed(term)
+                known(term)
             }
-            Self::None(term, _) | Self::One(term, _) => is_fixed(term),
-            Self::Same(left, right, _) => is_fixed(left) && is_fixed(right),
+            Self::None(term, _) | Self::One(term, _) => known(term),
+            Self::Same(left, right, _) => Some(known(left)? | known(right)?),
         }
     }
 }
 
-/// Whether a term's values are the same for all events of one source and name.
-fn is_fixed(term: &Term) -> bool {
+/// What the event knows on which a term's values depend; none if they depend on anything else.
+fn known(term: &Term) -> Option<u32> {
     match term {
-        Term::Text(_) => true,
-        Term::Call(_, terms) | Term::List(terms) => terms.iter().all(is_fixed),
-        Term::Field(Field::Named(spec)) => match spec.place {
-            Place::AtHand(at_hand, _) => matches!(at_hand, AtHand::EventName | AtHand::EventSource),
-            Place::Made(made) => made == Made::ShortSource,
-            _ => false,
-        },
-        Term::Field(Field::Pointer { path: keys, .. } | Field::Path(keys)) => {
-            matches!(keys.as_slice(), [key] if key == "eventName" || key == "eventSource")
+        Term::Text(_) => Some(0),
+        Term::Call(_, terms) | Term::List(terms) => {
+            terms.iter().try_fold(0, |all, term| Some(all | known(term)?))
         }
-        Term::Field(Field::Whole) => false,
+        Term::Field(field) => known_of_field(field),
     }
+}
+
+/// The same, of a field.
+pub fn known_of_field(field: &Field) -> Option<u32> {
+    let parts: &[Known] = match (field.known(), field) {
+        (Some(Known::ClientName | Known::ClientVersion | Known::ClientSignsWithSigV4), _) => {
+            &[Known::UserAgent]
+        }
+        (Some(known), _) => return Some(known.bit()),
+        (None, Field::Named(spec)) => match spec.place {
+            Place::Made(Made::ShortSource) => &[Known::EventSource],
+            Place::Counts(_) => &[Known::EventName],
+            Place::Weakness => &[
+                Known::InvokedBy,
+                Known::SignatureVersion,
+                Known::Presigned,
+                Known::TlsVersion,
+                Known::KeyKind,
+            ],
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some(parts.iter().fold(0, |all, part| all | part.bit()))
 }

@@ -158,6 +158,11 @@ pub const RESERVED_ALERTS: [&str; 3] = ["NewSigV2Caller", "NewOldTlsCaller", "Ne
 pub const DEFAULT_REPEAT_S: i64 = 3600;
 
 impl Rule {
+    /// Whether it remembers values or counts events.
+    pub fn is_stateful(&self) -> bool {
+        self.first_seen.is_some() || self.threshold.is_some()
+    }
+
     /// The alert's name: the rule's in CamelCase.
     pub fn alert_name(&self) -> String {
         alert_name(&self.name)
@@ -180,7 +185,9 @@ impl Definition for (&Option<FirstSeen>, &Option<Threshold>) {
         let fields =
             |fields: &[Field]| fields.iter().map(ToString::to_string).collect::<Vec<_>>().join("\u{1}");
         match self {
-            (Some(first_seen), _) => format!("first_seen\0{}", fields(&first_seen.by)),
+            (Some(first_seen), _) => {
+                format!("first_seen\0{}\0{}", fields(&first_seen.by), fields(&first_seen.learn_by))
+            }
             (None, Some(threshold)) => {
                 let distinct = threshold.distinct.as_ref().map(ToString::to_string).unwrap_or_default();
                 format!("threshold\0{}\0{}\0{distinct}", threshold.within_s, fields(&threshold.by))

@@ -35,6 +35,8 @@ pub struct RuleSet {
     programs: Vec<Program>,
     keys: Vec<Keys>,
     index: Index,
+    /// What events know on which the enabled rules depend, a bit each of [`crate::event::Known`].
+    known: u32,
     matching: Matching,
     hash: u64,
 }
@@ -58,6 +60,7 @@ impl RuleSet {
             programs: Vec::new(),
             keys: Vec::new(),
             index: Index::default(),
+            known: 0,
             matching: Matching::All,
             hash: 0,
         }
@@ -86,9 +89,16 @@ impl RuleSet {
             programs.push(program);
             keys.push(asked);
         }
-        let enabled = rules.iter().zip(&keys).enumerate().filter(|(_, (rule, _))| rule.enabled);
-        let index = Index::new(enabled.map(|(at, (_, keys))| (at as u32, keys)));
-        Self { rules, programs, keys, index, matching, hash }
+        Self { rules, programs, keys, index: Index::default(), known: 0, matching, hash }.indexed()
+    }
+
+    /// With an index over the rules that are enabled.
+    fn indexed(mut self) -> Self {
+        let enabled = || self.rules.iter().enumerate().filter(|(_, rule)| rule.enabled).map(|(at, _)| at);
+        self.index = Index::new(enabled().map(|at| (at as u32, &self.keys[at])));
+        // The index goes by source and name.
+        self.known = enabled().fold(0b11, |known, at| known | self.programs[at].known());
+        self
     }
 
     /// The same rules, all of them switched on: for tests.
@@ -96,8 +106,7 @@ impl RuleSet {
         for rule in &mut self.rules {
             Arc::make_mut(rule).enabled = true;
         }
-        self.index = Index::new(self.keys.iter().enumerate().map(|(at, keys)| (at as u32, keys)));
-        self
+        self.indexed()
     }
 
     /// All rules, in the order of their definitions.
@@ -128,6 +137,11 @@ impl RuleSet {
     /// A number for this set: the same files give the same one.
     pub fn hash(&self) -> u64 {
         self.hash
+    }
+
+    /// What events know on which the enabled rules depend, a bit each of [`crate::event::Known`].
+    pub(crate) fn known(&self) -> u32 {
+        self.known
     }
 
     pub(crate) fn index(&self) -> &Index {
@@ -492,7 +506,8 @@ fn compiled(
 
 /// Under `matching: first`, a rule whose condition implies an earlier one's never matches.
 fn warn_of_shadowed(rules: &[Lowered], files: &[SourceFile], report: &mut Report) {
-    let enabled: Vec<&Lowered> = rules.iter().filter(|lowered| lowered.rule.enabled).collect();
+    let enabled: Vec<&Lowered> =
+        rules.iter().filter(|lowered| lowered.rule.enabled && !lowered.rule.is_stateful()).collect();
     for (at, lowered) in enabled.iter().enumerate() {
         let earlier = enabled[..at].iter().find(|earlier| {
             // Most rules ask for other events, which costs least to see.

@@ -16,6 +16,8 @@ pub struct FirstSeen {
     pub forget_after_s: i64,
     /// For so many seconds of event time from the rule's first event on, values are remembered without a match.
     pub learn_for_s: i64,
+    /// Each value of these learns by itself, from its own first event on: a new principal's first regions are not new.
+    pub learn_by: Vec<Field>,
     /// Which values it matches.
     pub fires: Fires,
 }
@@ -219,7 +221,13 @@ mod tests {
 
     #[test]
     fn new_returning_and_learned() {
-        let rule = |fires| FirstSeen { by: Vec::new(), forget_after_s: 100, learn_for_s: 0, fires };
+        let rule = |fires| FirstSeen {
+            by: Vec::new(),
+            forget_after_s: 100,
+            learn_for_s: 0,
+            learn_by: Vec::new(),
+            fires,
+        };
         let seen = |last_s| Some(Seen { last_s });
         for (fires, new, returning) in
             [(Fires::Both, true, true), (Fires::New, true, false), (Fires::Returning, false, true)]

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use base64::Engine as _;
 
 use crate::ast::{Function, Term};
-use crate::event::{Event, Json, JsonKind, Number, Own, write_json, write_number};
+use crate::event::{Event, Json, JsonKind, Known, Lookup, Number, write_json, write_number};
 use crate::field::{Field, Kind, Place, Spec};
 use crate::network;
 
@@ -27,10 +27,17 @@ pub enum Value<'v> {
 impl Value<'_> {
     /// As it is printed.
     pub fn shown(&self) -> String {
+        let mut text = String::new();
+        self.write(&mut text);
+        text
+    }
+
+    /// Prints it.
+    pub fn write(&self, out: &mut String) {
         match self {
-            Self::Text(text) => (*text).to_owned(),
-            Self::Number(number) => number.to_string(),
-            Self::Address(address) => network::of_address(*address),
+            Self::Text(text) => out.push_str(text),
+            Self::Number(number) => write_number(Number::Signed(*number), out),
+            Self::Address(address) => out.push_str(&network::of_address(*address)),
         }
     }
 }
@@ -51,8 +58,15 @@ pub fn any<E: Event>(term: &Term, event: &E, visit: &mut Visit<'_>) -> bool {
 /// Whether the event has a value. Of a place in the JSON: whether something stands there.
 pub fn exists<E: Event>(term: &Term, event: &E) -> bool {
     match term {
-        Term::Field(Field::Pointer { path, .. }) => at_pointer(event.root(), path).is_some(),
-        Term::Field(Field::Path(keys)) => any_at_path(event.root(), keys, &mut |_| true),
+        Term::Field(field) => match looked_up(field, event) {
+            Lookup::Text(_) => true,
+            Lookup::Absent => false,
+            Lookup::Elsewhere => match field {
+                Field::Pointer { path, .. } => at_pointer(event.root(), path).is_some(),
+                Field::Path { keys, .. } => any_at_path(event.root(), keys, &mut |_| true),
+                field => any_of_field(field, event, &mut |_| true),
+            },
+        },
         term => any(term, event, &mut |_| true),
     }
 }
@@ -60,30 +74,50 @@ pub fn exists<E: Event>(term: &Term, event: &E) -> bool {
 /// Whether something but `null` stands there.
 pub fn has_value<E: Event>(term: &Term, event: &E) -> bool {
     match term {
-        Term::Field(Field::Path(keys)) => {
-            any_at_path(event.root(), keys, &mut |node| node.kind() != JsonKind::Null)
-        }
+        Term::Field(field @ Field::Path { keys, .. }) => match looked_up(field, event) {
+            Lookup::Text(_) => true,
+            Lookup::Absent => false,
+            Lookup::Elsewhere => any_at_path(event.root(), keys, &mut |node| node.kind() != JsonKind::Null),
+        },
         term => exists(term, event),
+    }
+}
+
+/// What the event knows of a field's text.
+pub fn looked_up<'e, E: Event>(field: &Field, event: &'e E) -> Lookup<'e> {
+    match field.known() {
+        Some(known) => event.known(known),
+        None => Lookup::Elsewhere,
     }
 }
 
 /// Hands the values of a field to `visit`, until it says true. Whether it did.
 pub fn any_of_field<E: Event>(field: &Field, event: &E, visit: &mut Visit<'_>) -> bool {
+    let is_network = field.kind() == Kind::Network;
+    match looked_up(field, event) {
+        Lookup::Text(text) if is_network => text.parse().is_ok_and(|address| visit(Value::Address(address))),
+        Lookup::Text(text) => visit(Value::Text(text)),
+        Lookup::Absent => false,
+        Lookup::Elsewhere => any_elsewhere(field, event, visit),
+    }
+}
+
+fn any_elsewhere<E: Event>(field: &Field, event: &E, visit: &mut Visit<'_>) -> bool {
     match field {
         Field::Named(spec) => any_of_spec(spec, event, visit),
         Field::Pointer { path, .. } => at_pointer(event.root(), path)
             .is_some_and(|value| with_text(value, &mut |text| visit(Value::Text(text)))),
-        Field::Path(keys) => any_at_path(event.root(), keys, &mut |node| any_text(node, visit)),
+        Field::Path { keys, .. } => any_at_path(event.root(), keys, &mut |node| any_text(node, visit)),
         Field::Whole => with_text(event.root(), &mut |text| visit(Value::Text(text))),
     }
 }
 
 fn any_of_spec<E: Event>(spec: &Spec, event: &E, visit: &mut Visit<'_>) -> bool {
     match &spec.place {
-        Place::AtHand(at_hand, paths) => match event.at_hand(*at_hand) {
-            Some(text) => visit(Value::Text(text)),
-            None => first_text(event, paths).is_some_and(|text| visit(Value::Text(text))),
-        },
+        Place::Known(_, paths) => first_text(event, paths).is_some_and(|text| match spec.kind {
+            Kind::Network => text.parse().is_ok_and(|address| visit(Value::Address(address))),
+            _ => visit(Value::Text(text)),
+        }),
         Place::Text(paths) => first_text(event, paths).is_some_and(|text| visit(Value::Text(text))),
         Place::Json(path) => {
             at(event.root(), path).is_some_and(|value| with_json(value, &mut |text| visit(Value::Text(text))))
@@ -91,7 +125,7 @@ fn any_of_spec<E: Event>(spec: &Spec, event: &E, visit: &mut Visit<'_>) -> bool 
         Place::Truth(path) => truth(event, path).is_some_and(|truth| visit(Value::Text(truth))),
         Place::Sum(paths) => sum(event, paths).is_some_and(|sum| visit(Value::Number(sum))),
         Place::Counts(name) => {
-            let called = first_text(event, &[&["eventName"]]).unwrap_or_default();
+            let called = known_text(event, Known::EventName, &["eventName"]).unwrap_or_default();
             let counts = match name {
                 Some(name) => called == *name,
                 None => !matches!(called, "GetObject" | "PutObject"),
@@ -99,15 +133,8 @@ fn any_of_spec<E: Event>(spec: &Spec, event: &E, visit: &mut Visit<'_>) -> bool 
             counts && visit(Value::Number(1))
         }
         Place::Made(made) => made::any(*made, event, visit),
-        Place::Own(own) => any_own(*own, spec.kind, event, visit),
+        Place::Weakness => event.any_weakness(&mut |weakness| visit(Value::Text(weakness))),
     }
-}
-
-fn any_own<E: Event>(own: Own, kind: Kind, event: &E, visit: &mut Visit<'_>) -> bool {
-    event.any_own(own, &mut |text| match kind {
-        Kind::Network => text.parse().is_ok_and(|address| visit(Value::Address(address))),
-        _ => visit(Value::Text(text)),
-    })
 }
 
 /// The string at the first of the paths at which something stands; an empty one if that is no string.
@@ -116,6 +143,15 @@ fn first_text<'e, E: Event>(event: &'e E, paths: &[&[&str]]) -> Option<&'e str> 
         JsonKind::Text(text) => text,
         _ => "",
     })
+}
+
+/// A text that the event may know, or that stands at a path.
+fn known_text<'e, E: Event>(event: &'e E, known: Known, path: &[&str]) -> Option<&'e str> {
+    match event.known(known) {
+        Lookup::Text(text) => Some(text),
+        Lookup::Absent => None,
+        Lookup::Elsewhere => first_text(event, &[path]),
+    }
 }
 
 fn at<'a, J: Json<'a>>(root: J, path: &[&str]) -> Option<J> {

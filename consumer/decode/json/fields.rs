@@ -5,7 +5,7 @@
 
 use super::Document;
 use super::tape::Value;
-use crate::event::{Event, Identity, Reported, SignatureVersion, TlsVersion};
+use crate::event::{Event, Identity, Odd, Reported, SignatureVersion, TlsVersion};
 
 /// Names and numbers that AWS leaves out of failed sign-ins.
 const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
@@ -23,25 +23,27 @@ pub fn read<'a>(value: Value<'_, 'a>, fragment: &mut Document, event: &mut Event
                 event.is_correction = value.member("originalEventID").and_then(text).is_some()
             }
             9 if key == "eventTime" => event.time = text(value),
-            9 if key == "eventName" => event.name = text(value),
-            9 if key == "awsRegion" => event.region = text(value),
-            9 if key == "userAgent" => event.user_agent = text(value),
-            9 if key == "errorCode" => event.error_code = text(value),
-            9 if key == "eventType" => event.event_type = text(value),
+            9 if key == "eventName" => event.name = told(value, Odd::EVENT_NAME, &mut event.odd),
+            9 if key == "awsRegion" => event.region = told(value, Odd::REGION, &mut event.odd),
+            9 if key == "userAgent" => event.user_agent = told(value, Odd::USER_AGENT, &mut event.odd),
+            9 if key == "errorCode" => event.error_code = told(value, Odd::ERROR_CODE, &mut event.odd),
+            9 if key == "eventType" => event.event_type = told(value, Odd::EVENT_TYPE, &mut event.odd),
             9 if key == "resources" => event.resource_arn = first_arn(value),
             8 if key == "logFiles" => digest.log_files = value.elements().is_some(),
             10 if key == "tlsDetails" => event.tls = tls(value),
-            11 if key == "eventSource" => event.source = text(value),
-            12 if key == "userIdentity" => event.identity = identity(value),
+            11 if key == "eventSource" => event.source = told(value, Odd::EVENT_SOURCE, &mut event.odd),
+            12 if key == "userIdentity" => event.identity = identity(value, &mut event.odd),
             13 if key == "eventCategory" => event.category = text(value),
             13 if key == "vpcEndpointId" => event.vpc_endpoint_id = text(value),
             14 if key == "insightDetails" => event.has_insight = value.is_object(),
             14 if key == "digestS3Object" => digest.object = true,
-            15 if key == "sourceIPAddress" => event.source_ip = text(value),
+            15 if key == "sourceIPAddress" => event.source_ip = told(value, Odd::SOURCE_IP, &mut event.odd),
             15 if key == "digestStartTime" => digest.start = true,
             16 if key == "responseElements" => response_error = value.member("errorCode").and_then(text),
             17 if key == "requestParameters" => event.bucket = value.member("bucketName").and_then(text),
-            18 if key == "recipientAccountId" => event.recipient_account_id = text(value),
+            18 if key == "recipientAccountId" => {
+                event.recipient_account_id = told(value, Odd::RECIPIENT, &mut event.odd)
+            }
             19 if key == "additionalEventData" => additional(value, fragment, event),
             28 if key == "sessionCredentialFromConsole" => event.from_console = is_true(value),
             _ => {}
@@ -58,15 +60,15 @@ struct Digest {
     start: bool,
 }
 
-fn identity<'a>(value: Value<'_, 'a>) -> Identity<'a> {
+fn identity<'a>(value: Value<'_, 'a>, odd: &mut Odd) -> Identity<'a> {
     let mut identity = Identity::default();
     for (key, value) in value.members() {
         match key.len() {
-            3 if key == "arn" => identity.arn = text(value),
-            4 if key == "type" => identity.kind = text(value),
+            3 if key == "arn" => identity.arn = told(value, Odd::ARN, odd),
+            4 if key == "type" => identity.kind = told(value, Odd::IDENTITY_TYPE, odd),
             8 if key == "userName" => identity.user_name = text(value),
-            9 if key == "accountId" => identity.account_id = text(value),
-            9 if key == "invokedBy" => identity.invoked_by = text(value),
+            9 if key == "accountId" => identity.account_id = told(value, Odd::IDENTITY_ACCOUNT, odd),
+            9 if key == "invokedBy" => identity.invoked_by = told(value, Odd::INVOKED_BY, odd),
             10 if key == "onBehalfOf" => identity.on_behalf_of = value.member("userId").and_then(text),
             11 if key == "principalId" => identity.principal_id = text(value),
             11 if key == "accessKeyId" => identity.access_key_id = text(value),
@@ -117,6 +119,15 @@ fn first_arn<'a>(value: Value<'_, 'a>) -> Option<&'a str> {
 
 fn is_true(value: Value<'_, '_>) -> bool {
     value.as_bool() == Some(true) || value.as_str() == Some("true")
+}
+
+/// A string that says something; anything else that is there is odd.
+fn told<'a>(value: Value<'_, 'a>, which: Odd, odd: &mut Odd) -> Option<&'a str> {
+    let told = text(value);
+    if told.is_none() {
+        odd.add(which);
+    }
+    told
 }
 
 /// A string that says something.

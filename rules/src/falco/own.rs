@@ -40,8 +40,8 @@ pub(super) fn read(reader: &mut ItemReader<'_>) -> Option<OwnKeys> {
 /// Reads `first_seen`.
 pub fn first_seen(reader: &mut ItemReader<'_>, node: &Node) -> Option<FirstSeen> {
     let part = "first_seen";
-    only_keys(reader, node, part, &["by", "forget_after", "learn_for", "fires"])?;
-    let by = by(reader, node, part)?;
+    only_keys(reader, node, part, &["by", "forget_after", "learn_for", "learn_by", "fires"])?;
+    let by = fields(reader, node, part, "by")?;
     if by.is_empty() {
         reader.error(
             node,
@@ -53,6 +53,11 @@ pub fn first_seen(reader: &mut ItemReader<'_>, node: &Node) -> Option<FirstSeen>
     }
     let forget_after_s = seconds(reader, node, part, "forget_after")?.unwrap_or(DEFAULT_FORGET_S);
     let learn_for_s = seconds(reader, node, part, "learn_for")?.unwrap_or(0);
+    let learn_by = fields(reader, node, part, "learn_by")?;
+    if !learn_by.is_empty() && learn_for_s == 0 {
+        reader.error(node, part, "`learn_by` goes with `learn_for`", "write `learn_for: 7d`");
+        return None;
+    }
     let fires = match node.get("fires").map(Node::as_text) {
         None | Some(Some("both")) => Fires::Both,
         Some(Some("new")) => Fires::New,
@@ -62,7 +67,7 @@ pub fn first_seen(reader: &mut ItemReader<'_>, node: &Node) -> Option<FirstSeen>
             return None;
         }
     };
-    Some(FirstSeen { by, forget_after_s, learn_for_s, fires })
+    Some(FirstSeen { by, forget_after_s, learn_for_s, learn_by, fires })
 }
 
 /// Reads `threshold`.
@@ -88,7 +93,7 @@ pub fn threshold(reader: &mut ItemReader<'_>, node: &Node) -> Option<Threshold> 
         reader.error(node, part, format!("at most {MAX_DISTINCT} different values are told apart"), "");
         return None;
     }
-    Some(Threshold { count, within_s, by: by(reader, node, part)?, distinct })
+    Some(Threshold { count, within_s, by: fields(reader, node, part, "by")?, distinct })
 }
 
 /// Reads `repeat`, in seconds.
@@ -174,9 +179,10 @@ fn only_keys(reader: &mut ItemReader<'_>, node: &Node, part: &'static str, known
     is_sound.then_some(())
 }
 
-fn by(reader: &mut ItemReader<'_>, node: &Node, part: &'static str) -> Option<Vec<Field>> {
-    let Some(by) = node.get("by") else { return Some(Vec::new()) };
-    let nodes = by.as_sequence().map_or(std::slice::from_ref(by), |nodes| nodes);
+/// Fields that need not be there.
+fn fields(reader: &mut ItemReader<'_>, node: &Node, part: &'static str, key: &str) -> Option<Vec<Field>> {
+    let Some(named) = node.get(key) else { return Some(Vec::new()) };
+    let nodes = named.as_sequence().map_or(std::slice::from_ref(named), |nodes| nodes);
     nodes.iter().map(|node| field(reader, node, part)).collect()
 }
 

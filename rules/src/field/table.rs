@@ -2,7 +2,7 @@
 //! cloudtrail plugin; the last block is our own.
 
 use super::Kind;
-use crate::event::{AtHand, Own};
+use crate::event::Known;
 
 /// A named field.
 #[derive(Debug, PartialEq)]
@@ -20,8 +20,8 @@ pub struct Spec {
 pub enum Place {
     /// The string at one of these paths, the first that is there. A value that is not a string is an empty one.
     Text(&'static [&'static [&'static str]]),
-    /// The same; and the event may have it at hand.
-    AtHand(AtHand, &'static [&'static [&'static str]]),
+    /// The same; and the event may know it. Without a path only the event knows it.
+    Known(Known, &'static [&'static [&'static str]]),
     /// Whatever stands there, as compact JSON.
     Json(&'static [&'static str]),
     /// `true` or `false`, written as a truth value or as text.
@@ -32,8 +32,8 @@ pub enum Place {
     Counts(Option<&'static str>),
     /// Made of several.
     Made(Made),
-    /// What the event's own judgement says.
-    Own(Own),
+    /// The call's weaknesses.
+    Weakness,
 }
 
 /// Fields that are made of several values.
@@ -69,8 +69,8 @@ const fn text(name: &'static str, paths: &'static [&'static [&'static str]]) -> 
     Spec { name, kind: Kind::Text, place: Place::Text(paths) }
 }
 
-const fn at_hand(name: &'static str, at_hand: AtHand, paths: &'static [&'static [&'static str]]) -> Spec {
-    Spec { name, kind: Kind::Text, place: Place::AtHand(at_hand, paths) }
+const fn known(name: &'static str, known: Known, paths: &'static [&'static [&'static str]]) -> Spec {
+    Spec { name, kind: Kind::Text, place: Place::Known(known, paths) }
 }
 
 const fn json(name: &'static str, path: &'static [&'static str]) -> Spec {
@@ -89,30 +89,26 @@ const fn made(name: &'static str, made: Made) -> Spec {
     Spec { name, kind: Kind::Text, place: Place::Made(made) }
 }
 
-const fn own(name: &'static str, own: Own) -> Spec {
-    Spec { name, kind: Kind::Text, place: Place::Own(own) }
+const fn own(name: &'static str, own: Known) -> Spec {
+    known(name, own, &[])
 }
 
 /// All named fields.
 pub const FIELDS: &[Spec] = &[
     text("ct.id", &[&["eventID"]]),
-    at_hand("ct.error", AtHand::ErrorCode, &[&["errorCode"]]),
+    known("ct.error", Known::ErrorCode, &[&["errorCode"]]),
     text("ct.errormessage", &[&["errorMessage"]]),
     text("ct.time", &[&["eventTime"]]),
-    at_hand("ct.src", AtHand::EventSource, &[&["eventSource"]]),
+    known("ct.src", Known::EventSource, &[&["eventSource"]]),
     made("ct.shortsrc", Made::ShortSource),
-    at_hand("ct.name", AtHand::EventName, &[&["eventName"]]),
+    known("ct.name", Known::EventName, &[&["eventName"]]),
     made("ct.user", Made::User),
     made("ct.originaluser", Made::OriginalUser),
-    at_hand(
-        "ct.user.accountid",
-        AtHand::AccountId,
-        &[&["userIdentity", "accountId"], &["recipientAccountId"]],
-    ),
-    at_hand("ct.user.identitytype", AtHand::IdentityType, &[&["userIdentity", "type"]]),
+    text("ct.user.accountid", &[&["userIdentity", "accountId"], &["recipientAccountId"]]),
+    known("ct.user.identitytype", Known::IdentityType, &[&["userIdentity", "type"]]),
     text("ct.user.principalid", &[&["userIdentity", "principalId"]]),
-    at_hand("ct.user.arn", AtHand::Arn, &[&["userIdentity", "arn"]]),
-    at_hand("ct.region", AtHand::Region, &[&["awsRegion"]]),
+    known("ct.user.arn", Known::Arn, &[&["userIdentity", "arn"]]),
+    known("ct.region", Known::Region, &[&["awsRegion"]]),
     text("ct.response.subnetid", &[&["responseElements", "subnetId"]]),
     text("ct.response.reservationid", &[&["responseElements", "reservationId"]]),
     json("ct.response", &["responseElements"]),
@@ -133,17 +129,17 @@ pub const FIELDS: &[Spec] = &[
     text("ct.request.taskdefinition", &[&["requestParameters", "taskDefinition"]]),
     text("ct.request.username", &[&["requestParameters", "userName"]]),
     text("ct.request.documentname", &[&["requestParameters", "documentName"]]),
-    at_hand("ct.srcip", AtHand::SourceIp, &[&["sourceIPAddress"]]),
-    at_hand("ct.useragent", AtHand::UserAgent, &[&["userAgent"]]),
+    known("ct.srcip", Known::SourceIp, &[&["sourceIPAddress"]]),
+    known("ct.useragent", Known::UserAgent, &[&["userAgent"]]),
     made("ct.info", Made::Info),
     truth("ct.managementevent", &["managementEvent"]),
     truth("ct.sessioncredentialfromconsole", &["sessionCredentialFromConsole"]),
     made("ct.readonly", Made::ReadOnly),
     text("ct.requestid", &[&["requestID"]]),
-    text("ct.eventtype", &[&["eventType"]]),
+    known("ct.eventtype", Known::EventType, &[&["eventType"]]),
     text("ct.apiversion", &[&["apiVersion"]]),
     json("ct.resources", &["resources"]),
-    text("ct.recipientaccountid", &[&["recipientAccountId"]]),
+    known("ct.recipientaccountid", Known::RecipientAccount, &[&["recipientAccountId"]]),
     json("ct.serviceeventdetails", &["serviceEventDetails"]),
     text("ct.sharedeventid", &[&["sharedEventID"]]),
     text("ct.vpcendpointid", &[&["vpcEndpointId"]]),
@@ -181,20 +177,25 @@ pub const FIELDS: &[Spec] = &[
     made("evt.time.iso8601", Made::Iso8601),
     made("evt.plugininfo", Made::Info),
     // Our own.
-    own("ct.principal", Own::Principal),
-    own("ct.session", Own::Session),
-    own("ct.account", Own::Account),
-    own("ct.signature.version", Own::SignatureVersion),
-    own("ct.signature.presigned", Own::Presigned),
-    own("ct.tls.version", Own::TlsVersion),
-    own("ct.accesskey.id", Own::KeyId),
-    own("ct.accesskey.kind", Own::KeyKind),
-    own("ct.client.name", Own::ClientName),
-    Spec { name: "ct.client.version", kind: Kind::Version, place: Place::Own(Own::ClientVersion) },
-    own("ct.client.sigv4_default", Own::ClientSignsWithSigV4),
-    own("ct.weakness", Own::Weakness),
-    own("ct.bucket", Own::Bucket),
-    Spec { name: "ct.srcip.net", kind: Kind::Network, place: Place::Own(Own::SourceNetwork) },
+    own("ct.principal", Known::Principal),
+    own("ct.session", Known::Session),
+    own("ct.account", Known::Account),
+    own("ct.signature.version", Known::SignatureVersion),
+    own("ct.signature.presigned", Known::Presigned),
+    own("ct.tls.version", Known::TlsVersion),
+    own("ct.accesskey.id", Known::KeyId),
+    own("ct.accesskey.kind", Known::KeyKind),
+    own("ct.client.name", Known::ClientName),
+    Spec { name: "ct.client.version", kind: Kind::Version, place: Place::Known(Known::ClientVersion, &[]) },
+    own("ct.client.sigv4_default", Known::ClientSignsWithSigV4),
+    Spec { name: "ct.weakness", kind: Kind::Text, place: Place::Weakness },
+    own("ct.bucket", Known::Bucket),
+    known("ct.invokedby", Known::InvokedBy, &[&["userIdentity", "invokedBy"]]),
+    Spec {
+        name: "ct.srcip.net",
+        kind: Kind::Network,
+        place: Place::Known(Known::SourceIp, &[&["sourceIPAddress"]]),
+    },
 ];
 
 /// The field of this name.

@@ -1,6 +1,6 @@
 //! Correlation rules that count: `event_count` and `value_count`. They become a threshold over the rules they name.
 
-use super::{Names, definition, value};
+use super::{Names, definition};
 use crate::ast::Expr;
 use crate::collect::{Collected, Condition, RuleDefinition};
 use crate::falco::ItemReader;
@@ -73,7 +73,7 @@ pub(super) fn read(reader: &mut ItemReader<'_>, title: String) -> Option<Correla
 
 /// Names of other rules' fields, or our own, or paths.
 fn group_field(name: &str) -> Field {
-    Field::named(name, None).unwrap_or_else(|_| value::path(name))
+    Field::named(name, None).unwrap_or_else(|_| Field::path(name))
 }
 
 /// The number to reach, and what is told apart.

@@ -79,7 +79,7 @@ pub(super) fn lowered(reader: &mut ItemReader<'_>, key: &Node, value: &Node) -> 
             return None;
         }
     }
-    let left = Term::Field(if field.is_empty() { Field::Whole } else { path(field) });
+    let left = Term::Field(if field.is_empty() { Field::Whole } else { Field::path(field) });
     let modifiers = Modifiers { names: &names };
     let values = value.as_sequence().map_or(std::slice::from_ref(value), |values| values);
     let mut parts = Vec::new();
@@ -94,11 +94,6 @@ pub(super) fn lowered(reader: &mut ItemReader<'_>, key: &Node, value: &Node) -> 
     }
     let expr = if modifiers.has("all") { Expr::And(parts) } else { alternatives(parts) };
     Some(if modifiers.has("neq") { Expr::Not(Box::new(expr)) } else { expr })
-}
-
-/// A path of keys.
-pub(super) fn path(field: &str) -> Field {
-    Field::Path(field.split('.').map(str::to_owned).collect())
 }
 
 /// One of these: those that compare the same field in the same way are one question.
@@ -139,7 +134,7 @@ fn one(left: &Term, modifiers: Modifiers<'_>, value: &Node) -> Result<Expr, (Str
         return Ok(check(Op::Number(order), Right::Text(text.clone())));
     }
     if modifiers.has("fieldref") {
-        return Ok(check(Op::SameAs(modifiers.part()), Right::Term(Term::Field(path(text)))));
+        return Ok(check(Op::SameAs(modifiers.part()), Right::Term(Term::Field(Field::path(text)))));
     }
     if modifiers.has("re") {
         let flags = SearchFlags {

@@ -1,13 +1,13 @@
 //! Fields that Falco's plugin makes of several values.
 
-use super::{Value, Visit, at, first_text, sum};
-use crate::event::{Event, Json, JsonKind};
+use super::{Value, Visit, at, first_text, known_text, sum};
+use crate::event::{Event, Json, JsonKind, Known};
 use crate::field::Made;
 
 pub(super) fn any<E: Event>(made: Made, event: &E, visit: &mut Visit<'_>) -> bool {
     let mut text = |text: Option<&str>| text.is_some_and(|text| visit(Value::Text(text)));
     match made {
-        Made::ShortSource => text(first_text(event, &[&["eventSource"]]).map(short)),
+        Made::ShortSource => text(known_text(event, Known::EventSource, &["eventSource"]).map(short)),
         Made::User => text(user(event)),
         Made::OriginalUser => text(original_user(event)),
         Made::Info => text(Some(&info(event))),
