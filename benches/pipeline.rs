@@ -10,12 +10,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use hashbrown::DefaultHashBuilder;
 use trailmeter::callers::{Call, CallerPolicy, Delta};
 use trailmeter::decode::json::{Found, JsonReader, Value};
 use trailmeter::decode::{Decoder, EventRejection, Limits, RecordOutcome, Sink};
+use trailmeter::detect::ActiveRules;
 use trailmeter::duplicates::{DuplicateLimits, Duplicates};
 use trailmeter::event::judge::{self, Policy, Verdict};
-use trailmeter::event::{Event, principal};
+use trailmeter::event::{Event, Texts, principal};
 use trailmeter::generate::{Envelope, Generator, Options};
 use trailmeter::metrics::Metrics;
 use trailmeter::pipeline::{Counter, Settings};
@@ -163,6 +165,7 @@ impl Memory {
             piece: Bytes::new(),
             files: Vec::new(),
             weak: Arc::new(WeakCommit { callers: weak.take(), judge }),
+            detections: Arc::default(),
         };
         let written = self.runtime.block_on(self.state.write(Change::Commit(Box::new(commit)))).unwrap();
         weak.remember(&written.remembered.decided);
@@ -176,6 +179,7 @@ struct Upto {
     weak: Option<Delta>,
     callers: CallerPolicy,
     scratch: String,
+    hasher: DefaultHashBuilder,
     sum: u64,
 }
 
@@ -188,7 +192,9 @@ impl Sink for Upto {
         let principal = principal::principal(event, &mut self.scratch);
         if let (Some(weak), Verdict::Call { time_s }) = (&mut self.weak, verdict) {
             let is_outside = judge::is_outside(event, &self.policy);
-            let call = Call { event, time_s, account_id: event.account_id(), principal, is_outside };
+            let account_id = event.account_id();
+            let texts = &Texts::of(event, account_id, principal, &self.hasher);
+            let call = Call { event, texts, time_s, account_id, principal, is_outside };
             weak.count(&call, &self.callers);
         }
         self.sum += principal.len() as u64;
@@ -205,7 +211,15 @@ impl Sink for Upto {
 impl Upto {
     fn new(duplicates: Option<Duplicates>, weak: Option<Delta>) -> Self {
         let (policy, callers) = (policy(), CallerPolicy::default());
-        Self { policy, duplicates, weak, callers, scratch: String::new(), sum: 0 }
+        Self {
+            policy,
+            duplicates,
+            weak,
+            callers,
+            scratch: String::new(),
+            hasher: DefaultHashBuilder::default(),
+            sum: 0,
+        }
     }
 }
 

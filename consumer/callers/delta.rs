@@ -7,10 +7,11 @@
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashSet, HashTable};
+use trailmeter_rules::event::Known;
 
 use super::{CallerKey, CallerPolicy, Detail, OwnedKey, Sighting, advice, day_of};
 use crate::event::judge::Weakness;
-use crate::event::{Event, client, principal};
+use crate::event::{Event, Texts, client, principal};
 use crate::window::cut_name;
 
 /// Combinations of caller and details that are known to be listed already, and callers that are decided. Beyond
@@ -26,6 +27,8 @@ const MAX_VALUE_BYTES: usize = 512;
 pub struct Call<'c, 'a> {
     /// The event.
     pub event: &'c Event<'a>,
+    /// Its texts side by side.
+    pub texts: &'c Texts<'c>,
     /// Its time, in seconds since 1970.
     pub time_s: i64,
     /// The account that called.
@@ -221,19 +224,13 @@ impl Delta {
     }
 
     fn hash_details(&self, call: &Call<'_, '_>) -> Hashes {
-        let (event, day) = (call.event, day_of(call.time_s));
-        let texts = [
-            event.source_ip,
-            event.identity.arn,
-            event.source,
-            event.name,
-            event.region,
-            event.vpc_endpoint_id,
-            event.bucket(),
-            event.identity.access_key_id,
-        ];
-        let user_agent = self.hasher.hash_one((event.user_agent, day, event.is_presigned));
-        Hashes { all: self.hasher.hash_one((user_agent, texts)), user_agent }
+        let (event, texts) = (call.event, call.texts);
+        let user_agent =
+            self.hasher.hash_one((texts.hash(Known::UserAgent), day_of(call.time_s), event.is_presigned));
+        let listed =
+            [Known::SourceIp, Known::Arn, Known::EventSource, Known::EventName, Known::Region, Known::KeyId];
+        let sum = listed.iter().fold(user_agent, |sum, known| sum.wrapping_add(texts.hash(*known)));
+        Hashes { all: self.hasher.hash_one((sum, event.vpc_endpoint_id, event.bucket())), user_agent }
     }
 }
 

@@ -1,10 +1,11 @@
 use std::collections::BTreeMap;
 
+use hashbrown::DefaultHashBuilder;
 use proptest::prelude::*;
 
 use super::verdict::{Known, Verdict};
 use super::*;
-use crate::event::{Event, Identity, Reported, SignatureVersion, TlsVersion};
+use crate::event::{Event, Identity, Reported, SignatureVersion, Texts, TlsVersion};
 use crate::window::CallerLimits;
 
 fn policy() -> CallerPolicy {
@@ -77,8 +78,15 @@ fn event<'a>(arn: &'a str, name: &'a str) -> Event<'a> {
     }
 }
 
+thread_local! {
+    /// One for all calls, as a shard has it.
+    static HASHER: DefaultHashBuilder = DefaultHashBuilder::default();
+}
+
 fn count(delta: &mut Delta, event: &Event<'_>, principal: &str, time_s: i64, is_outside: bool) {
-    delta.count(&Call { event, time_s, account_id: "1", principal, is_outside }, &policy());
+    let hasher = HASHER.with(Clone::clone);
+    let texts = &Texts::of(event, "1", principal, &hasher);
+    delta.count(&Call { event, texts, time_s, account_id: "1", principal, is_outside }, &policy());
 }
 
 /// Event times of the calls by which callers may be new.
@@ -135,7 +143,9 @@ fn an_acceptance_ends_within_a_commit_too() {
     let policy = CallerPolicy { accepted: vec![accepted("p", None, &Weakness::ALL)], ..policy() };
     for time_s in [10, 100, 101, 102] {
         let event = event("a", "Get");
-        let call = Call { event: &event, time_s, account_id: "1", principal: "p", is_outside: false };
+        let hasher = HASHER.with(Clone::clone);
+        let texts = &Texts::of(&event, "1", "p", &hasher);
+        let call = Call { event: &event, texts, time_s, account_id: "1", principal: "p", is_outside: false };
         delta.count(&call, &policy);
     }
     assert_eq!(news(&mut delta), [10, 101]);
@@ -182,11 +192,11 @@ proptest! {
     fn as_a_plain_list(calls in proptest::collection::vec((0u8..3, 0u8..6, 0i64..5, any::<bool>()), 1..80)) {
         let mut delta = Delta::default();
         let mut rows = Rows::new();
-        let mut plain: BTreeMap<String, (u64, i64, i64, Texts)> = BTreeMap::new();
+        let mut plain: BTreeMap<String, (u64, i64, i64, Listed)> = BTreeMap::new();
         for (caller, name, day, commits) in calls {
             let (principal, name, time_s) = (format!("p{caller}"), format!("n{name}"), day * DAY_S + 5);
             count(&mut delta, &event("a", &name), &principal, time_s, false);
-            let expect = plain.entry(principal).or_insert((0, i64::MAX, i64::MIN, Texts::new()));
+            let expect = plain.entry(principal).or_insert((0, i64::MAX, i64::MIN, Listed::new()));
             (expect.0, expect.1, expect.2) = (expect.0 + 1, expect.1.min(time_s), expect.2.max(time_s));
             let last = expect.3.entry(name.into()).or_insert(day as i32);
             *last = day.max(i64::from(*last)) as i32;
@@ -204,16 +214,16 @@ proptest! {
 }
 
 /// Texts of a list, and the day that each was last seen on.
-type Texts = BTreeMap<Box<str>, i32>;
+type Listed = BTreeMap<Box<str>, i32>;
 /// Rows with their names of events, by principal.
-type Rows = BTreeMap<String, (Row, Texts)>;
+type Rows = BTreeMap<String, (Row, Listed)>;
 
 /// What the state does with a commit, with maps in the place of tables.
 fn merge(delta: &mut Delta, rows: &mut Rows) {
     for entry in delta.take() {
         let (row, listed) = rows
             .entry(entry.key.principal.to_string())
-            .or_insert((Row::new(0, CallerState::Paged), Texts::new()));
+            .or_insert((Row::new(0, CallerState::Paged), Listed::new()));
         row.add(&entry);
         for (name, day) in &entry.details[Detail::EventName as usize] {
             let last = listed.entry(name.clone()).or_insert(*day);
@@ -223,7 +233,7 @@ fn merge(delta: &mut Delta, rows: &mut Rows) {
     }
 }
 
-fn newest(listed: Texts) -> Texts {
+fn newest(listed: Listed) -> Listed {
     let mut texts: Vec<_> = listed.into_iter().collect();
     texts.sort_by(|left, right| (right.1, &left.0).cmp(&(left.1, &right.0)));
     texts.truncate(policy().values);

@@ -15,16 +15,13 @@ pub mod trial;
 
 use std::sync::Arc;
 
-use hashbrown::DefaultHashBuilder;
 use trailmeter_rules::index::Asker;
 use trailmeter_rules::{Matching, RuleSet};
 
 pub use delta::{Group, Occurrence, RuleDelta, Seen, Sighting};
-pub use event::{Call, Judged};
+pub use event::Call;
 pub use found::{Found, Taken};
 
-use crate::decode::json::Value;
-use crate::event::Event;
 use delta::Delta;
 
 /// Rules in force, and the bounds of what they make.
@@ -63,20 +60,12 @@ pub struct Detector {
     delta: Delta,
     met: Vec<u32>,
     calls: u64,
-    /// With seeds of this process.
-    hasher: DefaultHashBuilder,
 }
 
 impl Detector {
     /// With these rules.
     pub fn new(rules: &ActiveRules) -> Self {
-        let mut detector = Self {
-            asker: None,
-            delta: Delta::default(),
-            met: Vec::new(),
-            calls: 0,
-            hasher: DefaultHashBuilder::default(),
-        };
+        let mut detector = Self { asker: None, delta: Delta::default(), met: Vec::new(), calls: 0 };
         detector.set_rules(rules);
         detector
     }
@@ -90,11 +79,11 @@ impl Detector {
         self.delta.begin(&rules.set, rules.per_minute);
     }
 
-    /// Asks about a call.
-    pub fn call<'c>(&mut self, event: &'c Event<'c>, json: Value<'c, 'c>, judged: Judged<'c>) {
+    /// Asks about a call. Its number is given to it here.
+    pub fn call(&mut self, call: Call<'_>) {
         let Some(asker) = &mut self.asker else { return };
         self.calls += 1;
-        let call = &Call::new(event, json, judged, self.calls, &self.hasher);
+        let call = &Call { number: self.calls, ..call };
         let like = asker.ask(call, &mut self.met);
         if asker.rules().matching() == Matching::First {
             // Whether a rule that remembers or counts matches is decided later: it neither hides nor is hidden.

@@ -7,14 +7,15 @@ use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use hashbrown::DefaultHashBuilder;
 use trailmeter_rules::RuleSet;
 
 use super::decide::{Deciding, Memory, RuleRow, StoredMatch, ValueKey, ValueRow, decide};
-use super::{ActiveRules, Detector, Judged};
+use super::{ActiveRules, Call, Detector};
 use crate::decode::json::Value;
 use crate::decode::{Decoder, EventRejection, Limits, RecordOutcome, Sink};
 use crate::event::judge::{self, Policy, Verdict};
-use crate::event::{Event, principal};
+use crate::event::{Event, Texts, principal};
 use crate::source::Payload;
 
 /// Rules, and what they have met so far.
@@ -32,6 +33,7 @@ struct Judging {
     ids: HashSet<u128>,
     events: u64,
     scratch: String,
+    hasher: DefaultHashBuilder,
 }
 
 impl Trial {
@@ -46,6 +48,7 @@ impl Trial {
             ids: HashSet::new(),
             events: 0,
             scratch: String::new(),
+            hasher: DefaultHashBuilder::default(),
         };
         let decoder = Decoder::new(limits);
         Self { decoder, judging, remembered: Remembered::default(), matches: HashMap::new() }
@@ -82,7 +85,8 @@ impl Sink for Judging {
         };
         let principal = principal::principal(event, &mut self.scratch);
         let account_id = event.account_id();
-        self.detector.call(event, json, Judged { time_s, account_id, principal, minute: 0 });
+        let texts = &Texts::of(event, account_id, principal, &self.hasher);
+        self.detector.call(Call { event, json, texts, time_s, minute: 0, number: 0 });
     }
 
     fn rejected(&mut self, _: EventRejection, _: &[u8]) {

@@ -9,11 +9,13 @@ pub mod client;
 pub mod judge;
 pub mod principal;
 pub mod signature;
+pub mod texts;
 pub mod time;
 pub mod tls;
 
 pub use access_key::KeyKind;
 pub use signature::SignatureVersion;
+pub use texts::Texts;
 pub use tls::TlsVersion;
 
 /// A value that an event may report.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashMap};
 
 use super::{DeadLetter, Settings};
 use crate::callers;
@@ -12,7 +12,7 @@ use crate::decode::{EventRejection, RecordOutcome, RecordRejection, Sink};
 use crate::detect::{self, Detector};
 use crate::duplicates::Duplicates;
 use crate::event::judge::{self, Verdict};
-use crate::event::{Event, principal};
+use crate::event::{Event, Texts, principal};
 use crate::metrics::{Metrics, Observations};
 use crate::totals::{Coverage, Totals, UnknownReason};
 use crate::window::{CallKey, Delta, Versions};
@@ -84,6 +84,8 @@ pub struct Counter {
     arrival_ms: u64,
     now_ms: u64,
     scratch: String,
+    /// Of texts by which calls are told apart.
+    hasher: DefaultHashBuilder,
 }
 
 impl Counter {
@@ -106,6 +108,7 @@ impl Counter {
             arrival_ms: 0,
             now_ms: 0,
             scratch: String::new(),
+            hasher: DefaultHashBuilder::default(),
         }
     }
 
@@ -134,10 +137,11 @@ impl Counter {
         let pending = &mut self.pending;
         let is_in_windows = pending.delta.count(key, time_s, newest_s);
         let CallKey { account_id, principal, is_outside, .. } = key;
-        let call = callers::Call { event, time_s, account_id, principal, is_outside };
+        let texts = &Texts::of(event, account_id, principal, &self.hasher);
+        let call = callers::Call { event, texts, time_s, account_id, principal, is_outside };
         pending.weak.count(&call, &self.settings.weak_callers);
         let minute = self.now_ms / 60_000;
-        self.detector.call(event, json, detect::Judged { time_s, account_id, principal, minute });
+        self.detector.call(detect::Call { event, json, texts, time_s, minute, number: 0 });
         let totals = &mut pending.totals;
         totals.calls += 1;
         totals.late += u64::from(!is_in_windows);

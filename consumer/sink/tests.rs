@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::callers::{Call, CallerPolicy, Delta};
-use crate::event::{Event, Reported, SignatureVersion};
+use crate::event::{Event, Reported, SignatureVersion, Texts};
 use crate::state::{Commit, Judge};
 
 const NOW_MS: u64 = 1_700_000_000_000;
@@ -125,7 +125,10 @@ impl Fixture {
         let policy = Arc::<CallerPolicy>::default();
         for name in names {
             let event = Event { signature: Reported::Known(SignatureVersion::SigV2), ..Event::default() };
-            let call = Call { event: &event, time_s: 1, account_id: "1", principal: name, is_outside: false };
+            let hasher = hashbrown::DefaultHashBuilder::default();
+            let texts = &Texts::of(&event, "1", name, &hasher);
+            let call =
+                Call { event: &event, texts, time_s: 1, account_id: "1", principal: name, is_outside: false };
             delta.count(&call, &policy);
         }
         let alert_link = Some("http://127.0.0.1:9464".into());

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::decode::Limits;
+use crate::detect::ActiveRules;
 use crate::duplicates::DuplicateLimits;
 use crate::event::judge::Policy;
 use crate::pipeline::ShardView;

@@ -6,7 +6,7 @@ use super::*;
 use crate::callers::{Accepted, Call, CallerPolicy, CallerState, Delta};
 use crate::event::judge::Weakness;
 use crate::event::time::DAY_S;
-use crate::event::{Event, Reported, SignatureVersion};
+use crate::event::{Event, Reported, SignatureVersion, Texts};
 use crate::state::Judge;
 use crate::window::CallerLimits;
 
@@ -28,7 +28,10 @@ impl Fixture {
     fn counted(&self, delta: &mut Delta, principal: &str, days: &[i64], is_outside: bool) {
         for day in days {
             let event = Event { signature: Reported::Known(SignatureVersion::SigV2), ..Event::default() };
-            let call = Call { event: &event, time_s: day * DAY_S, account_id: "1", principal, is_outside };
+            let hasher = hashbrown::DefaultHashBuilder::default();
+            let texts = &Texts::of(&event, "1", principal, &hasher);
+            let call =
+                Call { event: &event, texts, time_s: day * DAY_S, account_id: "1", principal, is_outside };
             delta.count(&call, &self.policy);
         }
     }
