@@ -66,7 +66,14 @@ fn wrong_configs() {
     );
     check_config("sources: [{kinesis: {stream: a, start: at_timestamp}}]", &["timestamp", "is missing"]);
     check_config("sources: [{files: {paths: [x]}, kinesis: {stream: y}}]", &["sources[0]", "exactly one"]);
-    check_config("sources: [{files: {paths: [x]}}]\nrules: {}", &["rules", "runs no rules yet"]);
+    check_config(
+        "sources: [{files: {paths: [x]}}]\nrules: {packs: [exposure, visability]}",
+        &["rules.packs[1]", "did you mean `visibility`?"],
+    );
+    check_config(
+        "sources: [{files: {paths: ['-']}}]\nrules: {files: [/nowhere/rules.yaml]}",
+        &["/nowhere/rules.yaml can't be read"],
+    );
     check_config("sources: {", &["c.yaml", "line"]);
     check_config(
         "sources: [{files: {paths: [x]}}]\nlimits: {event_bytes: 1TB}",

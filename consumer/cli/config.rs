@@ -37,8 +37,19 @@ pub fn run(arguments: ConfigArguments) -> Result<(), Failure> {
     let path = config_path(file.file.as_deref().or(file.config.as_deref()))?;
     let config = Config::load(&path).map_err(|problems| Failure::Usage(problems.to_string()))?;
     match arguments.command {
-        ConfigCommand::Check(_) => println!("{}: fine", path.display()),
+        ConfigCommand::Check(_) => {
+            check_rules(&config)?;
+            println!("{}: fine", path.display());
+        }
         ConfigCommand::Show(_) => print!("{}", serde_yaml_ng::to_string(&config.raw)?),
     }
+    Ok(())
+}
+
+/// Checks the rules on this machine, too; those in S3 are read when they are run.
+fn check_rules(config: &Config) -> Result<(), Failure> {
+    let files = config.rules.read_local().map_err(|error| Failure::Usage(error.to_string()))?;
+    let (_, warnings) = config.rules.compile(&files).map_err(|error| Failure::Usage(error.to_string()))?;
+    warnings.iter().for_each(|warning| eprintln!("{warning}\n"));
     Ok(())
 }

@@ -55,12 +55,12 @@ pub async fn serve(
     let shutdown = CancellationToken::new();
     let metrics = Arc::new(Metrics::new()?);
     metrics.reloaded(true, clock());
+    let rules = RulesInForce::begin(config.rules.clone(), &metrics, clock()).await.map_err(of_rules)?;
+    let sources = self::sources(&config, &clock).await?;
     let listener = bind(config.web.listen, listen).await?;
     let address = listener.local_addr()?;
     warn_if_open(address);
     let state = open_state(config.state_path.clone(), &clock)?;
-    let sources = self::sources(&config, &clock).await?;
-    let rules = RulesInForce::begin(config.rules.clone(), &metrics, clock()).await.map_err(of_rules)?;
     let (settings_sender, settings) = watch::channel(Arc::new(settings_of(&config, &rules)));
     let (status_sender, status) = watch::channel(Arc::new(status_of(&config)));
     let (reload_sender, reload_requests) = mpsc::channel(16);

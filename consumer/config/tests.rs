@@ -78,8 +78,10 @@ fn wrong_values_say_what_to_write() {
         .unwrap_err()
         .to_string();
     assert!(future.starts_with("c.yaml: limits.future: ") && future.contains("such as 250ms"), "{future}");
-    let rules = Config::parse("rules: {}", "c.yaml").unwrap_err().to_string();
-    assert!(rules.contains("this version runs no rules yet"), "{rules}");
+    let rules = "sources: [{files: {paths: [x]}}]\nrules: {packs: [signature], files: ['s3://']}";
+    let rules = Config::parse(rules, "c.yaml").unwrap_err().to_string();
+    assert!(rules.contains("rules.packs[0]") && rules.contains("did you mean `signatures`?"), "{rules}");
+    assert!(rules.contains("rules.files[0]: \"s3://\" names no bucket"), "{rules}");
     let syntax = Config::parse("sources: [", "c.yaml").unwrap_err().to_string();
     assert!(syntax.starts_with("c.yaml: ") && syntax.contains("line 2"), "{syntax}");
 }

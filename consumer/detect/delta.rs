@@ -68,6 +68,8 @@ pub struct Group {
     pub value: String,
     /// Its events, in their order.
     pub events: Vec<Occurrence>,
+    /// Event time of the last that is told of.
+    told_s: i64,
 }
 
 /// Events of a group that came one after the other in the same second.
@@ -133,8 +135,7 @@ impl Delta {
                     Some(field) => Some(distinct(field, call)?),
                     None => None,
                 };
-                let most_told = (threshold.count.min(MOST_TOLD as u64)) as usize;
-                *bytes += delta.count(hash, &threshold.by, distinct, most_told, call);
+                *bytes += delta.count(hash, &threshold.by, distinct, call);
                 return None;
             }
             (None, None) if may_tell(&mut told[number as usize], call.minute, *per_minute) => {
@@ -225,23 +226,24 @@ impl RuleDelta {
     }
 
     /// A call is one of this group. Returns roughly the bytes that are added.
-    fn count(
-        &mut self,
-        hash: u64,
-        by: &[Field],
-        distinct: Option<u64>,
-        most_told: usize,
-        call: &Call<'_>,
-    ) -> usize {
-        let group =
-            self.groups.entry(hash).or_insert_with(|| Group { value: stored(by, call), events: Vec::new() });
-        let is_told = group.events.len() < most_told;
+    fn count(&mut self, hash: u64, by: &[Field], distinct: Option<u64>, call: &Call<'_>) -> usize {
+        let group = self.groups.entry(hash).or_insert_with(|| Group {
+            value: stored(by, call),
+            events: Vec::new(),
+            told_s: i64::MIN,
+        });
+        // Of a flood the first are told of, and the first that comes after `repeat`.
+        let is_told =
+            group.events.len() < MOST_TOLD || call.time_s.saturating_sub(group.told_s) >= self.rule.repeat_s;
         if !is_told
             && let Some(last) = group.events.last_mut()
             && (last.time_s, last.distinct) == (call.time_s, distinct)
         {
             last.count += 1;
             return 0;
+        }
+        if is_told {
+            group.told_s = call.time_s;
         }
         let found = is_told.then(|| Taken::of(&self.rule, call));
         let bytes = size_of::<Occurrence>() + found.as_ref().map_or(0, Taken::bytes);

@@ -58,6 +58,8 @@ pub fn any<E: Event>(term: &Term, event: &E, visit: &mut Visit<'_>) -> bool {
 /// Whether the event has a value. Of a place in the JSON: whether something stands there.
 pub fn exists<E: Event>(term: &Term, event: &E) -> bool {
     match term {
+        // What is no address is in no network.
+        Term::Field(field) if field.kind() == Kind::Network => any_of_field(field, event, &mut |_| true),
         Term::Field(field) => match looked_up(field, event) {
             Lookup::Text(_) => true,
             Lookup::Absent => false,
