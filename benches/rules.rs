@@ -81,7 +81,7 @@ fn median(times: &mut [f64]) -> f64 {
 
 fn active(files: Vec<SourceFile>) -> ActiveRules {
     let rules = RuleSet::load(&files, Matching::All).rules.unwrap();
-    ActiveRules { set: Arc::new(rules), ..ActiveRules::default() }
+    ActiveRules::of(Arc::new(rules))
 }
 
 /// The real events, if they are there, each under many ids.

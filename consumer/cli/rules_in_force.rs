@@ -15,6 +15,8 @@ pub struct RulesInForce {
     sources: RuleSources,
     /// The hash of the files that were last tried, whatever became of it.
     tried: Option<u64>,
+    /// Where those came from that were refused last, until they or others are taken.
+    refused: Option<RuleSources>,
     set: Arc<RuleSet>,
     status: watch::Sender<Arc<RulesStatus>>,
     metrics: Arc<Metrics>,
@@ -36,6 +38,7 @@ impl RulesInForce {
         let mut rules = Self {
             sources,
             tried,
+            refused: None,
             set: Arc::new(RuleSet::empty()),
             status: watch::Sender::default(),
             metrics: Arc::clone(metrics),
@@ -63,14 +66,17 @@ impl RulesInForce {
         let is_moved = sources != self.sources;
         let files = match sources.read().await {
             Ok(files) => files,
-            Err(error) => return Err(self.refuse(error, now_ms)),
+            Err(error) => return Err(self.refuse(error, sources, now_ms)),
         };
         let hash = trailmeter_rules::hash(&files, sources.matching);
         let is_in_force = hash == self.set.hash() || (files.is_empty() && self.set.rules().is_empty());
         if is_in_force {
+            // What a config names that was refused is not mended by the files of the one in force.
+            if self.refused.as_ref().is_none_or(|refused| *refused == sources) {
+                self.mended();
+            }
             self.sources = sources;
             self.tried = Some(hash);
-            self.mended();
             return Ok(false);
         }
         if self.tried == Some(hash) && !is_moved {
@@ -87,7 +93,7 @@ impl RulesInForce {
                 self.take(set, warnings, now_ms);
                 Ok(true)
             }
-            Err(error) => Err(self.refuse(error, now_ms)),
+            Err(error) => Err(self.refuse(error, sources, now_ms)),
         }
     }
 
@@ -104,6 +110,7 @@ impl RulesInForce {
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
+        self.refused = None;
         let enabled = set.rules().iter().filter(|rule| rule.enabled).count();
         self.set = Arc::new(set);
         if enabled > 0 || self.status.borrow().loaded_ms > 0 {
@@ -122,7 +129,8 @@ impl RulesInForce {
     }
 
     /// Notes that rules can't be used; tells it, unless that is what was told last.
-    fn refuse(&self, error: RulesError, now_ms: u64) -> RulesError {
+    fn refuse(&mut self, error: RulesError, sources: RuleSources, now_ms: u64) -> RulesError {
+        self.refused = Some(sources);
         self.metrics.rules_reload_successful.set(0);
         let before = Arc::clone(&self.status.borrow());
         let text = error.to_string();
@@ -144,7 +152,8 @@ impl RulesInForce {
     }
 
     /// The files are again those of the rules in force.
-    fn mended(&self) {
+    fn mended(&mut self) {
+        self.refused = None;
         self.metrics.rules_reload_successful.set(1);
         let before = Arc::clone(&self.status.borrow());
         if before.error.is_some() {

@@ -225,7 +225,7 @@ fn bounds(web: &WebConfig) -> Bounds {
 /// What the tasks heed: the config's settings with the rules in force.
 fn settings_of(config: &Config, rules: &RulesInForce) -> Settings {
     let mut settings = config.settings.clone();
-    settings.rules.set = rules.set();
+    settings.rules = settings.rules.with(rules.set());
     settings
 }
 

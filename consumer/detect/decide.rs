@@ -20,11 +20,10 @@ const RATE: usize = 0;
 /// Its group was told of not long ago.
 const REPEAT: usize = 1;
 /// Too late for a threshold.
-const LATE: usize = 2;
+pub const LATE: usize = 2;
 
 /// The value of all that find no room.
 const OVERFLOW: &str = "(overflow)";
-/// Bytes of a stored value.
 const MINUTE_MS: u64 = 60_000;
 
 /// What is remembered of a rule.
@@ -261,6 +260,11 @@ impl<M: Memory> Decision<'_, M> {
                 known = Some(stateful::Seen { last_s });
             }
             let (now_known, is_match) = first_seen.see(known, sighting.found.time_s, learning_until_s);
+            if is_match && !self.may_keep() {
+                // Not remembered, it is as new with its next event.
+                self.outcome.withheld[RATE] += 1;
+                return Ok(());
+            }
             known = Some(now_known);
             if is_match {
                 self.matched(&sighting.found, None)?;
@@ -301,10 +305,16 @@ impl<M: Memory> Decision<'_, M> {
         for occurrence in &group.events {
             last_told = occurrence.found.as_ref().or(last_told);
             for _ in 0..occurrence.count {
+                let matched_s = counts.matched_s;
                 match threshold.count(&mut counts, occurrence.time_s, occurrence.distinct, rule.repeat_s) {
                     Counted::Below => {}
                     Counted::Late => self.outcome.withheld[LATE] += 1,
                     Counted::Repeated => self.outcome.withheld[REPEAT] += 1,
+                    Counted::Reached(_) if !self.may_keep() => {
+                        // The next event reaches it again.
+                        counts.matched_s = matched_s;
+                        self.outcome.withheld[RATE] += 1;
+                    }
                     Counted::Reached(count) => {
                         if let Some(found) = last_told {
                             self.matched(found, Some(count))?;
@@ -345,11 +355,7 @@ impl<M: Memory> Decision<'_, M> {
 
     /// Keeps a match, up to the cap, and tells of it, unless its group was told of not long ago.
     fn keep(&mut self, taken: &Taken, count: Option<u64>, tells_once: bool) -> Result<(), M::Error> {
-        let minute = self.by.now_ms / MINUTE_MS;
-        if self.row.minute != minute {
-            (self.row.minute, self.row.in_minute) = (minute, 0);
-        }
-        if self.row.in_minute >= self.by.per_minute {
+        if !self.may_keep() {
             self.outcome.withheld[RATE] += 1;
             return Ok(());
         }
@@ -374,6 +380,15 @@ impl<M: Memory> Decision<'_, M> {
             matched_ms: self.by.now_ms,
             is_alerted: !is_repeated && self.by.alert_link.is_some(),
         })
+    }
+
+    /// Whether one more match of the rule is kept in this minute.
+    fn may_keep(&mut self) -> bool {
+        let minute = self.by.now_ms / MINUTE_MS;
+        if self.row.minute != minute {
+            (self.row.minute, self.row.in_minute) = (minute, 0);
+        }
+        self.row.in_minute < self.by.per_minute
     }
 
     /// Whether the match's group was told of within `repeat`; if not, it is now.

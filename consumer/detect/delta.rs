@@ -136,6 +136,8 @@ impl Delta {
                     None => None,
                 };
                 *bytes += delta.count(hash, &threshold.by, distinct, call);
+                // It may be the one that reaches the number.
+                *has_news = true;
                 return None;
             }
             (None, None) if may_tell(&mut told[number as usize], call.minute, *per_minute) => {

@@ -13,6 +13,7 @@ pub mod packs;
 pub mod source;
 pub mod trial;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use trailmeter_rules::index::Asker;
@@ -29,6 +30,8 @@ use delta::Delta;
 pub struct ActiveRules {
     /// The rules.
     pub set: Arc<RuleSet>,
+    /// What they remember by: whatever else is remembered makes room first.
+    pub state_ids: Arc<HashSet<u64>>,
     /// Matches of one rule in a minute that are kept (`rules.max_matches_per_minute`).
     pub per_minute: u32,
     /// Values and groups that rules remember (`limits.rule_values`).
@@ -39,7 +42,26 @@ pub struct ActiveRules {
 
 impl Default for ActiveRules {
     fn default() -> Self {
-        Self { set: Arc::new(RuleSet::empty()), per_minute: 100, values: 1_000_000, matches: 10_000 }
+        Self {
+            set: Arc::new(RuleSet::empty()),
+            state_ids: Arc::default(),
+            per_minute: 100,
+            values: 1_000_000,
+            matches: 10_000,
+        }
+    }
+}
+
+impl ActiveRules {
+    /// These, under the default bounds.
+    pub fn of(set: Arc<RuleSet>) -> Self {
+        Self::default().with(set)
+    }
+
+    /// These, under the same bounds.
+    pub fn with(self, set: Arc<RuleSet>) -> Self {
+        let state_ids = set.rules().iter().map(|rule| rule.state_id()).collect();
+        Self { set, state_ids: Arc::new(state_ids), ..self }
     }
 }
 

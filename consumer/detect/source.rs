@@ -153,7 +153,7 @@ pub fn read_path(path: &Path) -> Result<Vec<SourceFile>, String> {
     let mut paths = Vec::new();
     list(path, 0, &mut paths)?;
     if paths.is_empty() {
-        tracing::warn!(path = %path.display(), "the folder holds no rules: files must end in .yaml or .yml");
+        tracing::debug!(path = %path.display(), "the folder holds no rules: files must end in .yaml or .yml");
     }
     paths.iter().map(|path| read_file(path)).collect()
 }

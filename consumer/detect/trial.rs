@@ -10,7 +10,7 @@ use std::sync::Arc;
 use hashbrown::DefaultHashBuilder;
 use trailmeter_rules::RuleSet;
 
-use super::decide::{Deciding, Memory, RuleRow, StoredMatch, ValueKey, ValueRow, decide};
+use super::decide::{Deciding, LATE, Memory, RuleRow, StoredMatch, ValueKey, ValueRow, decide};
 use super::{ActiveRules, Call, Detector};
 use crate::decode::json::Value;
 use crate::decode::{Decoder, EventRejection, Limits, RecordOutcome, Sink};
@@ -24,6 +24,7 @@ pub struct Trial {
     judging: Judging,
     remembered: Remembered,
     matches: HashMap<String, u64>,
+    late: u64,
 }
 
 struct Judging {
@@ -39,8 +40,7 @@ struct Judging {
 impl Trial {
     /// With these rules; the time is `now_ms`.
     pub fn new(rules: RuleSet, limits: Limits, policy: Policy, now_ms: u64) -> Self {
-        // Nothing is kept of a match but that there was one.
-        let active = ActiveRules { set: Arc::new(rules), per_minute: 0, ..ActiveRules::default() };
+        let active = ActiveRules { per_minute: u32::MAX, ..ActiveRules::of(Arc::new(rules)) };
         let judging = Judging {
             detector: Detector::new(&active),
             policy,
@@ -51,22 +51,28 @@ impl Trial {
             hasher: DefaultHashBuilder::default(),
         };
         let decoder = Decoder::new(limits);
-        Self { decoder, judging, remembered: Remembered::default(), matches: HashMap::new() }
+        Self { decoder, judging, remembered: Remembered::default(), matches: HashMap::new(), late: 0 }
     }
 
     /// Takes a record.
     pub fn take(&mut self, payload: &Payload) {
         self.decoder.decode(payload, &mut self.judging);
-        let deciding = Deciding { per_minute: 0, ..Deciding::default() };
+        let deciding = Deciding { per_minute: u32::MAX, ..Deciding::default() };
         let Ok((outcomes, _)) = decide(&self.judging.detector.take(), &deciding, &mut self.remembered);
         for outcome in outcomes {
             *self.matches.entry(outcome.rule.name.clone()).or_default() += outcome.matches;
+            self.late += outcome.withheld[LATE];
         }
     }
 
     /// Events so far, whatever became of them.
     pub fn events(&self) -> u64 {
         self.judging.events
+    }
+
+    /// Calls that came too late to be counted by a threshold.
+    pub fn late(&self) -> u64 {
+        self.late
     }
 
     /// How often a rule matched.

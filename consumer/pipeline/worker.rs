@@ -284,6 +284,7 @@ impl Worker {
                 per_minute: settings.rules.per_minute,
             },
             newest_s: self.header.newest_s.unwrap_or_default(),
+            state_ids: Arc::clone(&settings.rules.state_ids),
             values: settings.rules.values,
             matches: settings.rules.matches,
         }

@@ -6,6 +6,7 @@
 
 pub mod embedded;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use ::bytes::Bytes;
@@ -209,6 +210,8 @@ pub struct DetectionCommit {
     pub deciding: Deciding,
     /// The newest event time of the shard, in seconds since 1970.
     pub newest_s: i64,
+    /// What the rules in force remember by.
+    pub state_ids: Arc<HashSet<u64>>,
     /// Values and groups that rules remember.
     pub values: u64,
     /// Matches that are kept.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::ast::{Expr, Item};
-use crate::collect::{Collected, Condition, ListDefinition, RuleDefinition};
+use crate::collect::{Collected, Condition, ListDefinition, MacroDefinition, RuleDefinition};
 use crate::diagnostic::{At, Diagnostic, Report, SourceFile};
 use crate::falco::{self, ItemReader};
 use crate::index::{Index, Keys};
@@ -218,31 +218,48 @@ fn lower(collected: &Collected, files: &[SourceFile], report: &mut Report) -> Ve
     collected.rules.iter().filter_map(|rule| lower_rule(rule, &names, files, report)).collect()
 }
 
-/// Lists with the lists in them in place: those that were defined before.
+/// Lists with the lists in them in place. A list knows those that were first defined before it was last changed.
 fn lists_in_place(definitions: &[ListDefinition]) -> HashMap<String, Vec<Item>> {
-    let mut order: Vec<&ListDefinition> = definitions.iter().collect();
-    order.sort_by_key(|list| list.index);
-    let mut lists: HashMap<String, Vec<Item>> = HashMap::new();
-    for list in order {
-        let known = |item: &Item| {
-            let earlier = definitions.iter().find(|other| other.name == item.text && item.is_bare);
-            earlier.is_some_and(|earlier| earlier.index < list.sees && earlier.name != list.name)
-        };
-        let mut items = Vec::new();
-        for item in &list.items {
-            if known(item) && items.len() < MAX_ITEMS {
-                items.extend(resolve::expanded(item, &lists));
-            } else {
-                items.push(item.clone());
-            }
-        }
-        lists.insert(list.name.clone(), items);
+    let by_name: HashMap<&str, &ListDefinition> =
+        definitions.iter().map(|list| (list.name.as_str(), list)).collect();
+    let mut lists = HashMap::new();
+    for list in definitions {
+        place_list(list, &by_name, &mut lists, &mut Vec::new());
     }
     lists
 }
 
+/// Puts a list in place, and before it those that stand in it. `open` are those that wait for it: a list in itself is its
+/// name.
+fn place_list<'d>(
+    list: &'d ListDefinition,
+    by_name: &HashMap<&str, &'d ListDefinition>,
+    lists: &mut HashMap<String, Vec<Item>>,
+    open: &mut Vec<&'d str>,
+) {
+    if lists.contains_key(&list.name) || open.len() > MAX_NESTED {
+        return;
+    }
+    open.push(&list.name);
+    let mut items = Vec::new();
+    for item in &list.items {
+        let named = by_name.get(item.text.as_str()).filter(|named| item.is_bare && named.index < list.sees);
+        match named.filter(|named| !open.contains(&named.name.as_str()) && items.len() < MAX_ITEMS) {
+            Some(named) => {
+                place_list(named, by_name, lists, open);
+                items.extend(lists.get(&named.name).cloned().unwrap_or_default());
+            }
+            None => items.push(item.clone()),
+        }
+    }
+    open.pop();
+    lists.insert(list.name.clone(), items);
+}
+
 /// Items of one list, with those of other lists in it.
 const MAX_ITEMS: usize = 1_000_000;
+/// Lists in lists, macros in macros.
+const MAX_NESTED: usize = 100;
 
 fn macros_in_place(
     collected: &Collected,
@@ -250,27 +267,69 @@ fn macros_in_place(
     files: &[SourceFile],
     report: &mut Report,
 ) -> HashMap<String, Expr> {
-    let mut order: Vec<_> = collected.macros.iter().collect();
+    let mut placing = Placing { collected, lists, files, report, placed: HashMap::new(), open: Vec::new() };
+    let mut order: Vec<&MacroDefinition> = collected.macros.iter().collect();
     order.sort_by_key(|definition| definition.index);
-    let mut macros: HashMap<String, Expr> = HashMap::new();
-    for definition in order {
-        let item = format!("macro {:?}", definition.name);
-        // Rules that use it must not say again that it is undefined.
-        let mut expr = Expr::Or(Vec::new());
-        if let Some(parsed) = parsed(&definition.condition, &item, files, report, true) {
-            let seen: HashMap<String, Expr> = macros
-                .iter()
-                .filter(|(name, _)| {
-                    collected.macros.iter().any(|other| other.name == **name && other.index < definition.sees)
-                })
-                .map(|(name, expr)| (name.clone(), expr.clone()))
-                .collect();
-            let names = Names { lists, macros: &seen };
-            expr = resolved(&parsed, &names, &definition.condition, &item, files, report).unwrap_or(expr);
+    order.into_iter().for_each(|definition| placing.place(definition));
+    placing.placed
+}
+
+/// Puts macros in place, and before each those that stand in it. A macro knows those that were first defined before it was
+/// last changed.
+struct Placing<'p> {
+    collected: &'p Collected,
+    lists: &'p HashMap<String, Vec<Item>>,
+    files: &'p [SourceFile],
+    report: &'p mut Report,
+    placed: HashMap<String, Expr>,
+    /// Those that wait for others.
+    open: Vec<&'p str>,
+}
+
+impl<'p> Placing<'p> {
+    fn place(&mut self, definition: &'p MacroDefinition) {
+        if self.placed.contains_key(&definition.name) || self.open.len() > MAX_NESTED {
+            return;
         }
-        macros.insert(definition.name.clone(), expr);
+        let item = format!("macro {:?}", definition.name);
+        // Rules that use it must not say again what is wrong with it.
+        let mut expr = Expr::Or(Vec::new());
+        if let Some(parsed) = parsed(&definition.condition, &item, self.files, self.report, true) {
+            let seen = self.seen(definition, &parsed);
+            let names = Names { lists: self.lists, macros: &seen };
+            let resolved = resolved(&parsed, &names, &definition.condition, &item, self.files, self.report);
+            expr = resolved.unwrap_or(expr);
+        }
+        self.placed.insert(definition.name.clone(), expr);
     }
-    macros
+
+    /// The macros that it names and knows, in place.
+    fn seen(&mut self, definition: &'p MacroDefinition, parsed: &Expr) -> HashMap<String, Expr> {
+        let (collected, mut seen, mut named) = (self.collected, HashMap::new(), Vec::new());
+        names_in(parsed, &mut named);
+        self.open.push(&definition.name);
+        for name in named {
+            let other =
+                collected.macros.iter().find(|other| other.name == name && other.index < definition.sees);
+            let Some(other) = other.filter(|other| !self.open.contains(&other.name.as_str())) else {
+                continue;
+            };
+            self.place(other);
+            seen.extend(self.placed.get(&other.name).map(|expr| (other.name.clone(), expr.clone())));
+        }
+        self.open.pop();
+        seen
+    }
+}
+
+/// The macros that a condition names.
+fn names_in(expr: &Expr, names: &mut Vec<String>) {
+    match expr {
+        Expr::And(parts) | Expr::Or(parts) => parts.iter().for_each(|part| names_in(part, names)),
+        Expr::Not(inner) => names_in(inner, names),
+        Expr::Macro(name, _) => names.push(name.clone()),
+        Expr::Check(_) => {}
+    }
 }
 
 fn parsed(

@@ -68,14 +68,12 @@ fn explained(rules: &RuleSet, at: usize) -> String {
         "alert",
         format!("{}, severity {}, one for each {labels}", rule.alert_name(), rule.priority.severity()),
     );
-    line(
-        "repeated",
-        if rule.repeat_s == 0 {
-            "for every match".to_owned()
-        } else {
-            format!("after {}", span(rule.repeat_s))
-        },
-    );
+    let repeated = match rule.repeat_s {
+        _ if rule.first_seen.is_some() => String::new(),
+        0 => "for every match".to_owned(),
+        seconds => format!("after {}", span(seconds)),
+    };
+    line("repeated", repeated);
     line("output", rule.output.fields().map(|field| format!("%{field}")).collect::<Vec<_>>().join(" "));
     line("tests", rule.tests.len().to_string());
     text

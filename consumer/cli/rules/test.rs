@@ -188,6 +188,12 @@ fn over_events(rules: RuleSet, paths: Vec<String>, format: Format) -> Result<(),
             }
             print!("{}", table(&rows));
             println!("{} events, {} rules", trial.events(), shown.len());
+            if trial.late() > 0 {
+                println!(
+                    "{} calls came too late to be counted by a threshold: events should come about in their order",
+                    trial.late()
+                );
+            }
         }
     }
     Ok(())

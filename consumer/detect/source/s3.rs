@@ -4,6 +4,7 @@
 //! `AWS_ENDPOINT_URL_S3` name another service that speaks the same.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, SdkConfig};
@@ -12,9 +13,13 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use futures_util::TryStreamExt;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredential};
 use object_store::path::Path;
-use object_store::{CredentialProvider, ObjectStore, ObjectStoreExt};
+use object_store::{ClientOptions, CredentialProvider, ObjectStore, ObjectStoreExt, RetryConfig};
 use trailmeter_rules::SourceFile;
 
+/// A connection is there or it is not.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Rules that can't be read are looked for again soon.
+const GIVE_UP: Duration = Duration::from_secs(10);
 /// More objects than this under a prefix are no rules.
 const MAX_OBJECTS: usize = 10_000;
 
@@ -58,8 +63,13 @@ async fn connect(bucket: &str) -> Result<AmazonS3, object_store::Error> {
     let http =
         aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let config = aws_config::defaults(BehaviorVersion::latest()).http_client(http).load().await;
-    let mut builder =
-        AmazonS3Builder::new().with_bucket_name(bucket).with_credentials(Arc::new(Credentials::of(&config)));
+    let retry = RetryConfig { max_retries: 3, retry_timeout: GIVE_UP, ..RetryConfig::default() };
+    let timeouts = ClientOptions::new().with_connect_timeout(CONNECT_TIMEOUT).with_timeout(GIVE_UP);
+    let mut builder = AmazonS3Builder::new()
+        .with_retry(retry)
+        .with_client_options(timeouts)
+        .with_bucket_name(bucket)
+        .with_credentials(Arc::new(Credentials::of(&config)));
     if let Some(region) = config.region() {
         builder = builder.with_region(region.as_ref());
     }
@@ -96,8 +106,12 @@ impl CredentialProvider for Credentials {
     }
 }
 
-/// An error with all that it is due to, which names no secret.
+/// An error with what it is due to at last. It names no secret.
 fn causes(error: &dyn std::error::Error) -> String {
+    let text = error.to_string();
     let below = std::iter::successors(error.source(), |cause| cause.source());
-    std::iter::once(error.to_string()).chain(below.map(ToString::to_string)).collect::<Vec<_>>().join(": ")
+    match below.last().map(ToString::to_string).filter(|cause| !text.contains(cause.as_str())) {
+        Some(cause) => format!("{text}: {cause}"),
+        None => text,
+    }
 }

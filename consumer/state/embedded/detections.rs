@@ -134,8 +134,9 @@ impl Memory for Tables<'_, '_> {
         }
         self.meta.insert(CLEANED_MS, now_ms)?;
         let (newest_s, mut left) = (self.commit.newest_s, 0);
-        self.values.retain(|_, (until_s, _)| {
-            let is_needed = until_s >= newest_s;
+        let state_ids = &self.commit.state_ids;
+        self.values.retain(|(state_id, _, _), (until_s, _)| {
+            let is_needed = until_s >= newest_s && state_ids.contains(&state_id);
             left += u64::from(is_needed);
             is_needed
         })?;

@@ -128,6 +128,12 @@ impl Correlation {
                     silent.push(title.clone());
                 }
                 Some(_) => {}
+                None if names.title(name).is_some() => reader.warning(
+                    node,
+                    "correlation",
+                    format!("the rule `{name}` was passed over: the correlation does without it"),
+                    "",
+                ),
                 None => reader.error(
                     node,
                     "correlation",
@@ -141,9 +147,10 @@ impl Correlation {
                 rule.enabled = false;
             }
         }
-        if !parts.is_empty() {
-            self.rule.condition = Condition::Lowered(Expr::Or(parts));
+        if parts.is_empty() {
+            return;
         }
+        self.rule.condition = Condition::Lowered(Expr::Or(parts));
         collected.next();
         collected.define(self.rule);
     }
