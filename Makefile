@@ -5,6 +5,7 @@ SHELL := /bin/bash
 
 FEATURES := --features failpoints
 SERVERS := tests/servers
+PYTHON := $(SERVERS)/python
 FUZZ_SECONDS ?= 60
 FUZZ_LOG := tests/fuzz/artifacts/log
 # As root apt works as it is; anyone else is told what to install.
@@ -15,7 +16,7 @@ APT_PACKAGES := prometheus prometheus-alertmanager
 help: ## What can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
 
-tools: ## Installs what the tests need: Prometheus and Alertmanager from Debian, kinesis-local from npm
+tools: ## Installs what the tests need: Prometheus and Alertmanager from Debian, kinesis-local from npm, ministack from PyPI
 	@command -v python3 >/dev/null || { echo "python3 is needed: install it with your package manager"; exit 1; }
 	@command -v npm >/dev/null || { echo "npm (Node.js 18 or newer) is needed: install it with your package manager"; exit 1; }
 	@if ! command -v prometheus >/dev/null || ! command -v promtool >/dev/null || \
@@ -26,13 +27,17 @@ tools: ## Installs what the tests need: Prometheus and Alertmanager from Debian,
 			echo "needed: $(APT_PACKAGES). As root: apt-get install -y --no-install-recommends $(APT_PACKAGES)"; exit 1; \
 		fi; \
 	fi
+	@python3 -m pip --version >/dev/null 2>&1 || { echo "pip for python3 is needed: install python3-pip with your package manager"; exit 1; }
+	@if [ ! -e $(PYTHON)/.installed ] || [ $(SERVERS)/requirements.txt -nt $(PYTHON)/.installed ]; then \
+		python3 -m pip install --quiet --disable-pip-version-check --no-warn-conflicts --root-user-action ignore --upgrade --target $(PYTHON) -r $(SERVERS)/requirements.txt && touch $(PYTHON)/.installed; \
+	fi
 	@if [ ! -e $(SERVERS)/node_modules/.package-lock.json ] || [ $(SERVERS)/package-lock.json -nt $(SERVERS)/node_modules/.package-lock.json ]; then \
 		npm ci --prefix $(SERVERS) --no-audit --no-fund --silent; \
 	fi
 
 test: tools ## All tests, with what they need
 	cargo test --workspace $(FEATURES)
-	python3 -m unittest discover -s tests/oracle -q
+	PYTHONPATH=$(abspath $(PYTHON)) python3 -m unittest discover -s tests/oracle -q
 
 lint: ## Formatting, clippy, docs; warnings are errors
 	cargo fmt --all -- --check
@@ -45,6 +50,7 @@ soak: tools ## 200,000 events through a stream that is split and merged, with 20
 
 bench: tools ## Speed of the pipeline by stage, memory of many callers, time from a call to a page
 	cargo bench --bench pipeline
+	cargo bench --bench rules
 	cargo bench --bench memory
 	cargo bench --bench paging
 

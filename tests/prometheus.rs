@@ -14,7 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Name, type and labels of each metric of docs/numbers.md.
-const METRICS: [(&str, &str, &[&str]); 25] = [
+const METRICS: [(&str, &str, &[&str]); 28] = [
     ("trailmeter_records_total", "counter", &["source", "outcome", "reason"]),
     ("trailmeter_events_total", "counter", &["outcome", "reason"]),
     ("trailmeter_calls_total", "counter", &["signature_version", "tls_version", "event_source"]),
@@ -31,6 +31,9 @@ const METRICS: [(&str, &str, &[&str]); 25] = [
     ("trailmeter_caller_first_seen_timestamp_seconds", "gauge", CALLER),
     ("trailmeter_caller_last_seen_timestamp_seconds", "gauge", CALLER),
     ("trailmeter_caller_paged_timestamp_seconds", "gauge", CALLER),
+    ("trailmeter_rule_matches_total", "counter", &["rule", "priority"]),
+    ("trailmeter_rule_matches_withheld_total", "counter", &["rule", "reason"]),
+    ("trailmeter_rules_last_reload_successful", "gauge", &[]),
     ("trailmeter_alerts_total", "counter", &["sink", "outcome"]),
     ("trailmeter_alerts_undelivered", "gauge", &["sink"]),
     ("trailmeter_series_dropped_total", "counter", &["metric"]),
@@ -55,7 +58,7 @@ fn run() -> (Trailmeter, TempDir) {
     let text = format!(
         "sources: [{{generator: {{rate: 300, backlog: 10000, shards: 2}}}}]\n\
          state: {{embedded: {{path: {state:?}, commit_interval: 200ms}}}}\n\
-         sinks: {{stdout: true}}\n"
+         sinks: {{stdout: true}}\nrules: {{packs: [signatures, behaviour]}}\n"
     );
     std::fs::write(&config, text).unwrap();
     let run = Trailmeter::run(&["--config", config.to_str().unwrap()]);

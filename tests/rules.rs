@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use common::alertmanager::{Alertmanager, Place, Webhook};
+use common::s3::S3;
 use common::{PATIENCE, Trailmeter, corpus, python, trailmeter};
 use serde_json::{Value, json};
 
@@ -61,7 +62,7 @@ fn the_tests_beside_our_rules_pass() {
     let output = trailmeter(&["rules", "test", &wrong]);
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        String::from_utf8_lossy(&output.stdout).contains("FAILED  R: n: (wanted at least one match, got 0)")
+        String::from_utf8_lossy(&output.stdout).contains("FAILED  R: n (wanted at least one match, got 0)")
     );
 }
 
@@ -476,4 +477,61 @@ fn changed_files_are_found_and_broken_ones_change_nothing() {
     std::fs::remove_file(folder.join("b.yml")).unwrap();
     let third = run.wait_until("/api/v1/rules", |listed| rules(listed) == 3);
     assert_eq!((&third["ruleset"], &third["error"]), (&first["ruleset"], &Value::Null));
+}
+
+#[test]
+fn rules_in_s3_are_read_and_read_again() {
+    let (place, s3) = (Place::new(), S3::start());
+    let rule = |name: &str| {
+        format!(
+            "- {{rule: {name}, desc: d, condition: ct.name = x, output: o, priority: INFO, source: aws_cloudtrail}}\n"
+        )
+    };
+    s3.put("rules", "");
+    s3.put("rules/team/b.yml", &rule("Second"));
+    s3.put("rules/team/a.yaml", &rule("First"));
+    s3.put("rules/team/notes.txt", "no rules");
+    s3.put("rules/other/c.yaml", &rule("Elsewhere"));
+    let (state, events) = (place.path("state"), place.folder("events"));
+    let config = place.write(
+        "c.yaml",
+        format!(
+            "sources: [{{files: {{paths: [{events:?}], follow: true}}}}]\nstate: {{embedded: {{path: {state:?}}}}}\n\
+             rules: {{files: ['s3://rules/team'], check_interval: 100ms}}\n"
+        ),
+    );
+    let environment = s3.environment();
+    let environment: Vec<(&str, &str)> =
+        environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let run = Trailmeter::run_with(&["--config", &config], &environment);
+    let names = |listed: &Value| -> Vec<String> {
+        listed["rows"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let first = run.json("/api/v1/rules");
+    assert_eq!(names(&first), ["First", "Second"]);
+    assert_eq!(first["rows"][0]["source_file"], "s3://rules/team/a.yaml");
+    s3.put("rules/team/deep/d.yaml", &rule("Third"));
+    run.wait_until("/api/v1/rules", |listed| names(listed) == ["First", "Second", "Third"]);
+    s3.put("rules/team/a.yaml", "- {rule: First}");
+    let refused = run.wait_until("/api/v1/rules", |listed| listed["error"] != Value::Null);
+    assert_eq!(names(&refused), ["First", "Second", "Third"]);
+    s3.delete("rules/team/a.yaml");
+    run.wait_until("/api/v1/rules", |listed| {
+        names(listed) == ["Second", "Third"] && listed["error"] == Value::Null
+    });
+    // A bucket that can't be reached at the start is a failure while running, and says where.
+    let gone = [
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
+        ("AWS_ACCESS_KEY_ID", "a"),
+        ("AWS_SECRET_ACCESS_KEY", "b"),
+        ("AWS_REGION", "us-east-1"),
+    ];
+    let state = place.path("another").display().to_string();
+    let mut gone = Trailmeter::start(&["--config", &config, "--state", &state], &gone);
+    assert_eq!(gone.wait().code(), Some(1));
 }

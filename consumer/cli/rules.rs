@@ -41,7 +41,7 @@ struct Named {
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// A pack that comes with trailmeter, or `all` of them; read before the files
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, env = "TRAILMETER_RULES_PACK", value_name = "NAME", value_delimiter = ',')]
     pack: Vec<String>,
     /// The rules that a config names
     #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "pack"])]

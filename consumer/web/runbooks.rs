@@ -16,7 +16,7 @@ macro_rules! runbooks {
 }
 
 /// By the alert's name.
-pub const RUNBOOKS: [(&str, &str); 12] = runbooks![
+pub const RUNBOOKS: [(&str, &str); 13] = runbooks![
     "NewSigV2Caller",
     "NewOldTlsCaller",
     "NewLongTermKeyCaller",
@@ -29,6 +29,7 @@ pub const RUNBOOKS: [(&str, &str); 12] = runbooks![
     "TrailmeterLimitHit",
     "TrailmeterSeriesDropped",
     "TrailmeterReloadFailed",
+    "TrailmeterRulesNotLoaded",
 ];
 
 /// A runbook as text.

@@ -3,6 +3,7 @@
 
 pub mod alertmanager;
 pub mod kinesis;
+pub mod s3;
 pub mod server;
 
 use std::io::{BufRead, BufReader};
@@ -213,9 +214,17 @@ pub fn corpus(part: &str) -> Option<PathBuf> {
     None
 }
 
+/// Where `make tools` puts what the tests need of Python.
+pub const PYTHON: &str = "tests/servers/python";
+
 /// Runs a Python tool of the tests and gives what it prints.
 pub fn python(script: &str, arguments: &[&str]) -> String {
-    let output = Command::new("python3").arg(repository(script)).args(arguments).output().unwrap();
+    let output = Command::new("python3")
+        .env("PYTHONPATH", repository(PYTHON))
+        .arg(repository(script))
+        .args(arguments)
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{script} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }

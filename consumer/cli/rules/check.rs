@@ -5,7 +5,7 @@ use serde_json::json;
 use trailmeter_rules::{Matching, RuleSet};
 
 use super::{Format, Named, counted, summary};
-use crate::cli::Failure;
+use crate::cli::{Failure, print};
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -13,7 +13,7 @@ pub struct CheckArguments {
     #[command(flatten)]
     rules: Named,
     /// How the result is printed
-    #[arg(long, value_enum, default_value = "table")]
+    #[arg(long, env = "TRAILMETER_FORMAT", value_enum, default_value = "table")]
     format: Format,
 }
 
@@ -38,24 +38,21 @@ pub fn run(arguments: &CheckArguments) -> Result<(), Failure> {
             })
         });
         let rules = loaded.rules.as_ref().map_or(0, |rules| rules.rules().len());
-        println!("{}", json!({"rules": rules, "problems": problems.collect::<Vec<_>>()}));
+        print(&format!("{}\n", json!({"rules": rules, "problems": problems.collect::<Vec<_>>()})))?;
         return match loaded.rules {
             Some(_) => Ok(()),
             None => Err(Failure::Usage(counted(&loaded.diagnostics))),
         };
     }
     let Some(rules) = loaded.rules else { return Err(Failure::Usage(summary(&loaded.diagnostics))) };
-    for warning in &loaded.diagnostics {
-        println!("{warning}\n");
-    }
+    let warnings: String = loaded.diagnostics.iter().map(|warning| format!("{warning}\n\n")).collect();
     let rules = rules.rules();
     let enabled = rules.iter().filter(|rule| rule.enabled).count();
     let plural = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
-    println!(
-        "{}: {}, {enabled} of them enabled; {}",
+    print(&format!(
+        "{warnings}{}: {}, {enabled} of them enabled; {}\n",
         plural(files.len(), "file"),
         plural(rules.len(), "rule"),
         counted(&loaded.diagnostics)
-    );
-    Ok(())
+    ))
 }

@@ -10,7 +10,7 @@ use trailmeter_rules::stateful::Fires;
 use trailmeter_rules::{Rule, RuleSet};
 
 use super::Named;
-use crate::cli::Failure;
+use crate::cli::{Failure, print};
 use crate::config::units::Span;
 
 #[derive(Args)]
@@ -35,8 +35,7 @@ pub fn run(arguments: &ExplainArguments) -> Result<(), Failure> {
             .unwrap_or_else(|| ": `trailmeter rules list` has all".to_owned());
         return Err(Failure::Usage(format!("there is no rule {name:?}{near}")));
     };
-    print!("{}", explained(&rules, at));
-    Ok(())
+    print(&explained(&rules, at))
 }
 
 fn explained(rules: &RuleSet, at: usize) -> String {

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Format, Named, table};
-use crate::cli::Failure;
+use crate::cli::{Failure, print};
 
 #[derive(Args)]
 #[command(after_help = "Example:\n  trailmeter rules list --pack all")]
@@ -12,7 +12,7 @@ pub struct ListArguments {
     #[command(flatten)]
     rules: Named,
     /// How the result is printed
-    #[arg(long, value_enum, default_value = "table")]
+    #[arg(long, env = "TRAILMETER_FORMAT", value_enum, default_value = "table")]
     format: Format,
 }
 
@@ -26,11 +26,8 @@ pub fn run(arguments: &ListArguments) -> Result<(), Failure> {
                 "description": rule.description, "alertname": rule.alert_name(), "tests": rule.tests.len(),
             })
         });
-        println!(
-            "{}",
-            json!({"ruleset": format!("{:016x}", rules.hash()), "rules": rows.collect::<Vec<_>>()})
-        );
-        return Ok(());
+        let listed = json!({"ruleset": format!("{:016x}", rules.hash()), "rules": rows.collect::<Vec<_>>()});
+        return print(&format!("{listed}\n"));
     }
     let mut rows = vec![["RULE", "PRIORITY", "LANGUAGE", "TESTS", "FILE"].map(str::to_owned).to_vec()];
     for rule in rules.rules() {
@@ -45,6 +42,5 @@ pub fn run(arguments: &ListArguments) -> Result<(), Failure> {
         ];
         rows.push(row.to_vec());
     }
-    print!("{}", table(&rows));
-    Ok(())
+    print(&table(&rows))
 }

@@ -15,7 +15,7 @@ use trailmeter_rules::rule::Test;
 use trailmeter_rules::{Rule, RuleSet};
 
 use super::{Format, Named, table};
-use crate::cli::{Failure, block_on};
+use crate::cli::{Failure, block_on, print};
 use crate::decode::Limits;
 use crate::detect::trial::Trial;
 use crate::event::judge::Policy;
@@ -31,10 +31,10 @@ pub struct TestArguments {
     rules: Named,
     /// Count what the rules match in these events (files, folders, globs, or `-`) instead of running their tests; may be
     /// given several times
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, env = "TRAILMETER_EVENTS", value_name = "PATH")]
     events: Vec<String>,
     /// How the result is printed
-    #[arg(long, value_enum, default_value = "table")]
+    #[arg(long, env = "TRAILMETER_FORMAT", value_enum, default_value = "table")]
     format: Format,
 }
 
@@ -72,17 +72,20 @@ pub fn run(arguments: TestArguments) -> Result<(), Failure> {
             let rows = results.iter().map(|(rule, test, matches)| {
                 json!({"rule": rule.name, "test": test.name, "passed": passes(test, *matches), "matches": matches, "expected": expected(test)})
             });
-            println!(
-                "{}",
-                json!({"tests": rows.collect::<Vec<_>>(), "failed": failed, "rules_without_tests": untested})
-            );
+            let tried =
+                json!({"tests": rows.collect::<Vec<_>>(), "failed": failed, "rules_without_tests": untested});
+            print(&format!("{tried}\n"))?;
         }
         Format::Table => {
-            for (rule, test, matches) in &results {
+            let line = |(rule, test, matches): &(&Arc<Rule>, &Test, u64)| {
                 let passed = if passes(test, *matches) { "ok    " } else { "FAILED" };
-                println!("{passed}  {}: {}{}", rule.name, test.name, detail(test, *matches));
-            }
-            println!("{} tests, {failed} failed; {untested} of {} rules have none", results.len(), all.len());
+                format!("{passed}  {}: {}{}\n", rule.name, test.name, detail(test, *matches))
+            };
+            let lines: String = results.iter().map(line).collect();
+            let (tests, rules) = (results.len(), all.len());
+            print(&format!(
+                "{lines}{tests} tests, {failed} failed; {untested} of {rules} rules have none\n"
+            ))?;
         }
     }
     if failed > 0 {
@@ -176,7 +179,7 @@ fn over_events(rules: RuleSet, paths: Vec<String>, format: Format) -> Result<(),
     match format {
         Format::Json => {
             let rows = shown.iter().map(|(rule, _)| json!({"rule": rule, "matches": trial.matches(rule)}));
-            println!("{}", json!({"events": trial.events(), "rules": rows.collect::<Vec<_>>()}));
+            print(&format!("{}\n", json!({"events": trial.events(), "rules": rows.collect::<Vec<_>>()})))
         }
         Format::Table => {
             let mut hits: Vec<&(String, bool)> = shown.iter().collect();
@@ -186,17 +189,16 @@ fn over_events(rules: RuleSet, paths: Vec<String>, format: Format) -> Result<(),
                 let note = if *enabled { "" } else { " (disabled)" };
                 rows.push(vec![trial.matches(rule).to_string(), format!("{rule}{note}")]);
             }
-            print!("{}", table(&rows));
-            println!("{} events, {} rules", trial.events(), shown.len());
-            if trial.late() > 0 {
-                println!(
-                    "{} calls came too late to be counted by a threshold: events should come about in their order",
-                    trial.late()
-                );
-            }
+            let late = match trial.late() {
+                0 => String::new(),
+                late => format!(
+                    "{late} calls came too late to be counted by a threshold: events should come about in their order\n"
+                ),
+            };
+            let (events, rules) = (trial.events(), shown.len());
+            print(&format!("{}{events} events, {rules} rules\n{late}", table(&rows)))
         }
     }
-    Ok(())
 }
 
 /// Shown on a terminal only.
