@@ -165,6 +165,8 @@ fn fields() {
         struct Debugged(Vec<String>);
         impl Sink for Debugged {
             fn event(&mut self, event: &Event<'_>, _: json::Value<'_, '_>, _: &[u8]) {
+                // What is there and tells nothing differs from nothing in this alone.
+                let event = Event { odd: crate::event::Odd::default(), ..*event };
                 self.0.push(format!("{event:?}"));
             }
             fn rejected(&mut self, reason: EventRejection, _: &[u8]) {
