@@ -51,14 +51,20 @@ const METRICS: [(&str, &str, &[&str]); 28] = [
 
 const CALLER: &[&str] = &["weakness", "account_id", "principal"];
 
+/// Each match is told of, up to the cap.
+const RULES: &str = "- {rule: Something changed, desc: d, condition: ct.name startswith Put, output: '%ct.name', \
+                     priority: INFO, source: aws_cloudtrail, repeat: 0s}\n";
+
 /// A trailmeter over generated events, which has counted the backlog.
 fn run() -> (Trailmeter, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let (config, state) = (folder.path().join("trailmeter.yaml"), folder.path().join("state"));
+    let rules = folder.path().join("rules.yaml");
+    std::fs::write(&rules, RULES).unwrap();
     let text = format!(
         "sources: [{{generator: {{rate: 300, backlog: 10000, shards: 2}}}}]\n\
          state: {{embedded: {{path: {state:?}, commit_interval: 200ms}}}}\n\
-         sinks: {{stdout: true}}\nrules: {{packs: [signatures, behaviour]}}\n"
+         sinks: {{stdout: true}}\nrules: {{files: [{rules:?}]}}\n"
     );
     std::fs::write(&config, text).unwrap();
     let run = Trailmeter::run(&["--config", config.to_str().unwrap()]);
@@ -167,7 +173,10 @@ fn prometheus_sees_what_is_counted() {
     prometheus.wait_until(&format!("min({seen})"), |seconds| seconds >= 0.0);
     prometheus.wait_until("sum(trailmeter_new_callers_total)", |callers| callers > 10.0);
     let delivered = "sum(trailmeter_alerts_total{sink='stdout',outcome='delivered'})";
-    prometheus.wait_until(&format!("{delivered} - sum(trailmeter_new_callers_total)"), is_zero);
+    // Each of these is told of, and nothing else.
+    prometheus.wait_until("sum(trailmeter_rule_matches_total)", |matches| matches > 10.0);
+    let matches = "sum(trailmeter_rule_matches_total) - sum(trailmeter_rule_matches_withheld_total)";
+    prometheus.wait_until(&format!("{delivered} - sum(trailmeter_new_callers_total) - ({matches})"), is_zero);
     let not_weak = "trailmeter_window_calls{signature_version!='SigV2',tls_version!~'TLSv1|TLSv1[.]1'}";
     assert_eq!(prometheus.query(not_weak), [0.0; 0]);
     assert!(run.stop().success());
