@@ -120,6 +120,8 @@ pub struct Deciding {
     pub alert_link: Option<Arc<str>>,
     /// Matches of one rule in a minute that are kept.
     pub per_minute: u32,
+    /// The newest event time of the shard that is furthest behind, in seconds since 1970: what it brings is not late.
+    pub slowest_s: Option<i64>,
 }
 
 /// What is remembered, and where matches are kept.
@@ -306,7 +308,14 @@ impl<M: Memory> Decision<'_, M> {
             last_told = occurrence.found.as_ref().or(last_told);
             for _ in 0..occurrence.count {
                 let matched_s = counts.matched_s;
-                match threshold.count(&mut counts, occurrence.time_s, occurrence.distinct, rule.repeat_s) {
+                let slowest_s = self.by.slowest_s.unwrap_or(i64::MAX);
+                match threshold.count(
+                    &mut counts,
+                    occurrence.time_s,
+                    occurrence.distinct,
+                    rule.repeat_s,
+                    slowest_s,
+                ) {
                     Counted::Below => {}
                     Counted::Late => self.outcome.withheld[LATE] += 1,
                     Counted::Repeated => self.outcome.withheld[REPEAT] += 1,

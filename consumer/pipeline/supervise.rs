@@ -276,6 +276,7 @@ impl Supervisor {
             processing: Observations::default(),
             learning: Arc::clone(&pipeline.learning),
             alert_link: pipeline.alert_link.clone(),
+            views: Arc::clone(&pipeline.views),
             has_matches: false,
             view: Arc::clone(&view),
         };

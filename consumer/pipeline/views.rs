@@ -140,7 +140,27 @@ pub struct Views {
 /// The key by which rows are ordered and pages follow each other.
 pub type RowKey = (String, String, Versions);
 
+/// A shard this far behind has caught up: what is on its way is not late.
+const NEARLY_MS: u64 = 60_000;
+
+impl ShardView {
+    /// The newest event time of a shard that is being read and has not caught up; the beginning of time before its first
+    /// event.
+    fn behind_at_s(&self) -> Option<i64> {
+        let is_behind = self.behind_ms().is_none_or(|behind_ms| behind_ms > NEARLY_MS);
+        let newest_s = |committed: &Committed| {
+            (is_behind && committed.is_read).then(|| committed.header.newest_s.unwrap_or(i64::MIN))
+        };
+        self.read(newest_s)
+    }
+}
+
 impl Views {
+    /// The newest event time of the shard that is furthest behind, in seconds since 1970; none if all have caught up.
+    pub fn slowest_s(&self) -> Option<i64> {
+        self.shards.read().values().filter_map(|view| view.behind_at_s()).min()
+    }
+
     /// Adds a view, and takes those away that it inherits, in one step: no reader sees a count twice or not at all.
     pub fn insert(&self, view: Arc<ShardView>, inherited: &[ShardId]) {
         let mut shards = self.shards.write();

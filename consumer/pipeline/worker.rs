@@ -15,7 +15,7 @@ use tokio_stream::StreamExt;
 use tokio_util::sync::CancellationToken;
 
 use super::learning::Learning;
-use super::{Counter, Settings, ShardView};
+use super::{Counter, Settings, ShardView, Views};
 use crate::callers::verdict::Verdict;
 use crate::callers::{OwnedKey, Row};
 use crate::decode::Decoder;
@@ -74,6 +74,8 @@ pub struct Worker {
     pub learning: Arc<Learning>,
     /// Where the page is served, if alerts go anywhere.
     pub alert_link: Option<Arc<str>>,
+    /// All shards' views.
+    pub views: Arc<Views>,
     /// Rules found something of which people may be told.
     pub has_matches: bool,
 }
@@ -282,6 +284,7 @@ impl Worker {
                 is_learning: judge.is_learning,
                 alert_link: judge.alert_link.clone(),
                 per_minute: settings.rules.per_minute,
+                slowest_s: self.views.slowest_s(),
             },
             newest_s: self.header.newest_s.unwrap_or_default(),
             state_ids: Arc::clone(&settings.rules.state_ids),

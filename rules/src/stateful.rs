@@ -76,8 +76,11 @@ pub struct Threshold {
 }
 
 /// An event that is older than its group's newest by more than the stretch and this is late, and is not counted: trails
-/// deliver within 5 minutes as a rule, and within 15 nearly always.
+/// deliver within 5 minutes as a rule, and within 15 nearly always. While some shard is read that is further behind, what
+/// it may bring is waited for.
 pub const LATENESS_S: i64 = 15 * 60;
+/// Buckets of a group that are kept, whatever is waited for.
+const MOST_BUCKETS: usize = 20_000;
 /// Different values are told apart up to this number.
 pub const MAX_DISTINCT: u64 = 10_000;
 
@@ -117,14 +120,22 @@ impl Threshold {
     }
 
     /// Adds an event at `time_s`, with the hash of its distinct value. It matches again only `repeat_s` after the last
-    /// match.
+    /// match. `slowest_s` is the newest event time of the shard that is furthest behind.
     ///
     /// The stretch may lie anywhere around the event, so the order in which events come does not matter while none is
     /// late.
-    pub fn count(&self, counts: &mut Counts, time_s: i64, distinct: Option<u64>, repeat_s: i64) -> Counted {
+    pub fn count(
+        &self,
+        counts: &mut Counts,
+        time_s: i64,
+        distinct: Option<u64>,
+        repeat_s: i64,
+        slowest_s: i64,
+    ) -> Counted {
         let bucket = time_s.div_euclid(self.bucket_s());
         let newest = self.newest(counts).map_or(bucket, |newest| newest.max(bucket));
-        let oldest = newest - self.buckets() - LATENESS_S.div_euclid(self.bucket_s());
+        let waits_for = newest.min(slowest_s.div_euclid(self.bucket_s()));
+        let oldest = waits_for.saturating_sub(self.buckets() + LATENESS_S.div_euclid(self.bucket_s()));
         if bucket < oldest {
             return Counted::Late;
         }
@@ -139,6 +150,12 @@ impl Threshold {
         }
         counts.buckets = counts.buckets.split_off(&oldest);
         counts.distinct = counts.distinct.split_off(&oldest);
+        while counts.buckets.len() > MOST_BUCKETS {
+            counts.buckets.pop_first();
+        }
+        while counts.distinct.len() > MOST_BUCKETS {
+            counts.distinct.pop_first();
+        }
         let most = self.most_around(counts, bucket);
         if most < self.count {
             return Counted::Below;
@@ -192,7 +209,7 @@ mod tests {
     #[test]
     fn a_number_is_reached_once() {
         let (rule, mut counts) = (threshold(3, 300), Counts::default());
-        let mut count = |time_s| rule.count(&mut counts, time_s, None, 3600);
+        let mut count = |time_s| rule.count(&mut counts, time_s, None, 3600, i64::MAX);
         assert_eq!((count(0), count(10), count(299)), (Counted::Below, Counted::Below, Counted::Reached(3)));
         assert_eq!(count(299), Counted::Repeated);
         assert_eq!(count(4000), Counted::Below);
@@ -202,7 +219,7 @@ mod tests {
     #[test]
     fn events_out_of_order_and_late() {
         let (rule, mut counts) = (threshold(3, 60), Counts::default());
-        let mut count = |time_s| rule.count(&mut counts, time_s, None, 10);
+        let mut count = |time_s| rule.count(&mut counts, time_s, None, 10, i64::MAX);
         assert_eq!((count(1000), count(955), count(930)), (Counted::Below, Counted::Below, Counted::Below));
         assert_eq!(count(980), Counted::Reached(3));
         assert_eq!(count(1000 - 60 - LATENESS_S - 1), Counted::Late);
@@ -210,10 +227,19 @@ mod tests {
     }
 
     #[test]
+    fn a_shard_that_is_behind_is_waited_for() {
+        let (rule, mut counts) = (threshold(3, 60), Counts::default());
+        let mut count = |time_s, slowest_s| rule.count(&mut counts, time_s, None, 10, slowest_s);
+        assert_eq!((count(0, 0), count(50_000, 0)), (Counted::Below, Counted::Below));
+        assert_eq!((count(1, 1), count(2, 2)), (Counted::Below, Counted::Reached(3)));
+        assert_eq!(count(2, 50_000), Counted::Late);
+    }
+
+    #[test]
     fn different_values() {
         let rule = Threshold { distinct: Some(Field::Whole), ..threshold(3, 60) };
         let mut counts = Counts::default();
-        let mut count = |time_s, value| rule.count(&mut counts, time_s, Some(value), 10);
+        let mut count = |time_s, value| rule.count(&mut counts, time_s, Some(value), 10, i64::MAX);
         assert_eq!((count(0, 1), count(1, 1), count(2, 2)), (Counted::Below, Counted::Below, Counted::Below));
         assert_eq!(count(59, 3), Counted::Reached(3));
         assert_eq!((count(100, 4), count(101, 3)), (Counted::Below, Counted::Below));
@@ -253,7 +279,7 @@ mod tests {
             let size = rule.bucket_s();
             let reached = |times: &[i64]| {
                 let mut counts = Counts::default();
-                times.iter().any(|time_s| matches!(rule.count(&mut counts, *time_s, None, 1 << 40), Counted::Reached(_)))
+                times.iter().any(|time_s| matches!(rule.count(&mut counts, *time_s, None, 1 << 40, i64::MAX), Counted::Reached(_)))
             };
             let mut shuffled = times.clone();
             shuffled.sort_by_key(|time_s| xxhash_rust::xxh3::xxh3_64_with_seed(&time_s.to_le_bytes(), seed));
