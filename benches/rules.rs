@@ -185,6 +185,13 @@ fn count(records: &[Payload], rules: &ActiveRules) -> (f64, u64) {
                 let known: Vec<(u64, i64)> =
                     delta.seen.iter().map(|(hash, seen)| (*hash, seen.last_s)).collect();
                 counter.detector.remember(&known);
+                if let Some(threshold) = &delta.rule.threshold {
+                    let reached =
+                        delta.groups.iter().filter(|(_, group)| group.events.len() as u64 >= threshold.count);
+                    let matched =
+                        reached.filter_map(|(hash, group)| Some((*hash, group.events.last()?.time_s)));
+                    counter.detector.remember(&matched.collect::<Vec<_>>());
+                }
             }
             black_box(counter.pending.weak.take());
         }

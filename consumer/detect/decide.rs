@@ -171,7 +171,8 @@ pub struct Outcome {
     pub withheld: [u64; WITHHELD.len()],
     /// Values that found no room.
     pub overflow: u64,
-    /// Values that are known now, by the hash of the shard, with their greatest event time.
+    /// Values that are known now, by the hash of the shard, with their greatest event time; groups that matched, with that
+    /// of their last match.
     pub known: Vec<(u64, i64)>,
 }
 
@@ -224,9 +225,10 @@ impl<M: Memory> Decision<'_, M> {
             return seen.into_iter().try_for_each(|(hash, seen)| self.see(hash, seen));
         }
         if delta.rule.threshold.is_some() {
-            let mut groups: Vec<&Group> = delta.groups.values().collect();
-            groups.sort_unstable_by(|left, right| left.value.cmp(&right.value));
-            return groups.into_iter().try_for_each(|group| self.count(group));
+            let mut groups: Vec<(u64, &Group)> =
+                delta.groups.iter().map(|(hash, group)| (*hash, group)).collect();
+            groups.sort_unstable_by(|left, right| left.1.value.cmp(&right.1.value));
+            return groups.into_iter().try_for_each(|(hash, group)| self.count(hash, group));
         }
         self.outcome.matches = delta.met;
         self.row.matches += delta.met;
@@ -298,7 +300,7 @@ impl<M: Memory> Decision<'_, M> {
         Ok(from_s)
     }
 
-    fn count(&mut self, group: &Group) -> Result<(), M::Error> {
+    fn count(&mut self, hash: u64, group: &Group) -> Result<(), M::Error> {
         let rule = Arc::clone(&self.delta.rule);
         let Some(threshold) = &rule.threshold else { return Ok(()) };
         let (key, stored, _) = self.stored(&rule, 0, &group.value)?;
@@ -325,13 +327,16 @@ impl<M: Memory> Decision<'_, M> {
                         self.outcome.withheld[RATE] += 1;
                     }
                     Counted::Reached(count) => {
-                        if let Some(found) = last_told {
-                            self.matched(found, Some(count))?;
+                        match last_told {
+                            Some(found) => self.matched(found, Some(count))?,
+                            // It is near a match that the shard knows of; a later one is remembered.
+                            None => counts.matched_s = matched_s,
                         }
                     }
                 }
             }
         }
+        self.outcome.known.extend(counts.matched_s.map(|matched_s| (hash, matched_s)));
         let newest_s = group.events.iter().map(|occurrence| occurrence.time_s).max().unwrap_or(0);
         let until_s = newest_s.saturating_add(threshold.within_s + stateful::LATENESS_S + rule.repeat_s);
         self.memory.put_value(&key, &row_of(counts), until_s)

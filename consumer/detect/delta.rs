@@ -96,7 +96,8 @@ pub struct Delta {
     ruleset: u64,
     per_minute: u32,
     hasher: DefaultHashBuilder,
-    /// Values that are known, by their hash, with the greatest event time that is known.
+    /// Values that are known, by their hash, with the greatest event time that is known; and groups, with that of their
+    /// last match.
     known: HashMap<u64, i64>,
     has_news: bool,
     bytes: usize,
@@ -135,9 +136,11 @@ impl Delta {
                     Some(field) => Some(distinct(field, call)?),
                     None => None,
                 };
-                *bytes += delta.count(hash, &threshold.by, distinct, call);
+                let matched_s = known.get(&hash);
+                let may_match = matched_s.is_none_or(|at_s| (call.time_s - at_s).abs() >= rule.repeat_s);
+                *bytes += delta.count(hash, &threshold.by, distinct, may_match, call);
                 // It may be the one that reaches the number.
-                *has_news = true;
+                *has_news |= may_match;
                 return None;
             }
             (None, None) if may_tell(&mut told[number as usize], call.minute, *per_minute) => {
@@ -172,7 +175,7 @@ impl Delta {
         std::mem::take(&mut self.earlier).into_iter().chain(current).collect()
     }
 
-    /// These values, by their hash, are known up to this event time.
+    /// These values, by their hash, are known up to this event time; these groups matched then.
     pub fn remember(&mut self, known: &[(u64, i64)]) {
         if self.known.len() > KEPT {
             self.known.clear();
@@ -227,16 +230,23 @@ impl RuleDelta {
         Some(bytes)
     }
 
-    /// A call is one of this group. Returns roughly the bytes that are added.
-    fn count(&mut self, hash: u64, by: &[Field], distinct: Option<u64>, call: &Call<'_>) -> usize {
+    /// A call is one of this group; if it can't be the one that matches, nothing is taken of it. Returns roughly the bytes that are added.
+    fn count(
+        &mut self,
+        hash: u64,
+        by: &[Field],
+        distinct: Option<u64>,
+        may_match: bool,
+        call: &Call<'_>,
+    ) -> usize {
         let group = self.groups.entry(hash).or_insert_with(|| Group {
             value: stored(by, call),
             events: Vec::new(),
             told_s: i64::MIN,
         });
         // Of a flood the first are told of, and the first that comes after `repeat`.
-        let is_told =
-            group.events.len() < MOST_TOLD || call.time_s.saturating_sub(group.told_s) >= self.rule.repeat_s;
+        let is_after = call.time_s.saturating_sub(group.told_s) >= self.rule.repeat_s;
+        let is_told = may_match && (group.events.len() < MOST_TOLD || is_after);
         if !is_told
             && let Some(last) = group.events.last_mut()
             && (last.time_s, last.distinct) == (call.time_s, distinct)
