@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use trailmeter_rules::diagnostic;
+
 /// The problems of one config, each with its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems {
@@ -108,21 +110,5 @@ fn quoted_after<'a>(text: &'a str, before: &str) -> Option<&'a str> {
 /// The expected name that is most like `unknown`, if any is.
 fn nearest<'a>(unknown: &str, message: &'a str) -> Option<&'a str> {
     let expected = message.split_once("expected")?.1.split('`').skip(1).step_by(2);
-    let distances = expected.map(|name| (distance(unknown, name), name));
-    distances.min().filter(|(distance, name)| *distance <= name.len().div_ceil(3)).map(|(_, name)| name)
-}
-
-/// Levenshtein's distance.
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, l) in left.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, r) in right.iter().enumerate() {
-            let substituted = diagonal + usize::from(l != *r);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[right.len()]
+    diagnostic::nearest(unknown, expected)
 }

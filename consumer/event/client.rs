@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use trailmeter_rules::version;
+
 /// A client's name and version as the user agent has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client<'a> {
@@ -39,7 +41,7 @@ pub fn signs_with_sigv4_by_default(user_agent: &str) -> Option<bool> {
         First::Always => Some(true),
         First::Never => Some(false),
         First::Since(_) if signer.version.is_empty() => None,
-        First::Since(version) => Some(compare_versions(signer.version, version) != Ordering::Less),
+        First::Since(since) => Some(version::compare(signer.version, since) != Ordering::Less),
     })
 }
 
@@ -67,28 +69,6 @@ fn first_sigv4_version(name: &str) -> Option<First> {
         name if name.starts_with("aws-sdk-ruby") => First::Since("3"),
         name if name.starts_with("aws-sdk-go") || name.starts_with("aws-sdk-cpp") => First::Always,
         _ => return None,
-    })
-}
-
-/// Compares dotted versions number by number; what is not a number counts as 0, and `1.2` equals `1.2.0`.
-pub fn compare_versions(left: &str, right: &str) -> Ordering {
-    let (mut left, mut right) = (numbers(left), numbers(right));
-    loop {
-        let (l, r) = (left.next(), right.next());
-        if l.is_none() && r.is_none() {
-            return Ordering::Equal;
-        }
-        let order = l.unwrap_or(0).cmp(&r.unwrap_or(0));
-        if order.is_ne() {
-            return order;
-        }
-    }
-}
-
-fn numbers(version: &str) -> impl Iterator<Item = u64> + '_ {
-    version.split('.').map(|part| {
-        let digits = part.bytes().take_while(u8::is_ascii_digit);
-        digits.fold(0u64, |value, digit| value.saturating_mul(10).saturating_add(u64::from(digit - b'0')))
     })
 }
 
@@ -182,13 +162,5 @@ mod tests {
         for nothing in ["", "[]", "  ", "[ ]"] {
             assert_eq!(client(nothing), None);
         }
-    }
-
-    #[test]
-    fn versions_are_numbers() {
-        assert_eq!(compare_versions("1.11.9", "1.11.10"), Ordering::Less);
-        assert_eq!(compare_versions("1.2", "1.2.0"), Ordering::Equal);
-        assert_eq!(compare_versions("3.0rc1", "3"), Ordering::Equal);
-        assert_eq!(compare_versions("99999999999999999999999.1", "2"), Ordering::Greater);
     }
 }
