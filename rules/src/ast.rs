@@ -289,6 +289,27 @@ impl Op {
     }
 }
 
+impl Expr {
+    /// How many parts it has, itself included.
+    pub fn parts(&self) -> usize {
+        match self {
+            Self::And(parts) | Self::Or(parts) => 1 + parts.iter().map(Self::parts).sum::<usize>(),
+            Self::Not(inner) => 1 + inner.parts(),
+            Self::Check(_) | Self::Macro(..) => 1,
+        }
+    }
+
+    /// Hands the names of all macros in it to `visit`.
+    pub fn each_macro<'e>(&'e self, visit: &mut dyn FnMut(&'e str)) {
+        match self {
+            Self::And(parts) | Self::Or(parts) => parts.iter().for_each(|part| part.each_macro(visit)),
+            Self::Not(inner) => inner.each_macro(visit),
+            Self::Check(_) => {}
+            Self::Macro(name, _) => visit(name),
+        }
+    }
+}
+
 /// Shows a condition as it is judged: for `rules explain`.
 impl std::fmt::Display for Expr {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -297,6 +318,8 @@ impl std::fmt::Display for Expr {
             Self::Or(parts) if parts.is_empty() => f.write_str("false"),
             Self::And(parts) => joined(f, parts, " and "),
             Self::Or(parts) => joined(f, parts, " or "),
+            // Two in a row are none.
+            Self::Not(inner) if matches!(**inner, Self::Not(_)) => write!(f, "not ({inner})"),
             Self::Not(inner) => write!(f, "not {}", Nested(inner)),
             Self::Check(check) => write!(f, "{check}"),
             Self::Macro(name, _) => f.write_str(name),
@@ -354,7 +377,27 @@ fn quantified(op: Op, quantifier: Quantifier) -> &'static str {
 /// A text as a condition has it: in quotes where it needs them.
 fn quoted(text: &str) -> String {
     let is_bare = !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || "()\"'=,".contains(c));
-    if is_bare { text.to_owned() } else { format!("{text:?}") }
+    // Where a value is expected these are words of the language.
+    let is_word = matches!(text, "anyof" | "allof" | "oneof");
+    if is_bare && !is_word { text.to_owned() } else { in_quotes(text) }
+}
+
+/// A text in quotes, so that it is read as itself.
+pub fn in_quotes(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            '\u{8}' => quoted.push_str("\\b"),
+            '\u{c}' => quoted.push_str("\\f"),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 impl std::fmt::Display for Term {
@@ -362,7 +405,7 @@ impl std::fmt::Display for Term {
         let all = |terms: &[Self]| terms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         match self {
             Self::Field(field) => write!(f, "{field}"),
-            Self::Text(text) => write!(f, "{text:?}"),
+            Self::Text(text) => f.write_str(&in_quotes(text)),
             Self::Call(function, terms) => write!(f, "{}({})", function.name(), all(terms)),
             Self::List(terms) => write!(f, "({})", all(terms)),
         }

@@ -29,6 +29,10 @@ pub struct ListDefinition {
     pub index: usize,
     /// Names before this place are known to it.
     pub sees: usize,
+    /// The file.
+    pub file: usize,
+    /// Where in it.
+    pub mark: Mark,
 }
 
 /// A macro.

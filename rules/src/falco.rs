@@ -83,12 +83,15 @@ fn list(reader: &mut ItemReader<'_>, collected: &mut Collected) -> Option<()> {
         }
     }
     let index = collected.next();
+    let (file, mark) = (reader.file, reader.node.mark);
     let earlier = collected.lists.iter_mut().find(|list| list.name == name);
     match (change?, earlier) {
         (Change::Define, Some(earlier)) => {
-            *earlier = ListDefinition { items, sees: index, name, index: earlier.index }
+            *earlier = ListDefinition { items, sees: index, name, index: earlier.index, file, mark }
         }
-        (Change::Define, None) => collected.lists.push(ListDefinition { name, items, index, sees: index }),
+        (Change::Define, None) => {
+            collected.lists.push(ListDefinition { name, items, index, sees: index, file, mark });
+        }
         (Change::Append(_), Some(earlier)) => {
             earlier.items.extend(items);
             earlier.sees = index;

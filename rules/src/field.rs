@@ -6,6 +6,7 @@ use std::fmt;
 
 pub use table::{FIELDS, Made, Place, Spec};
 
+use crate::ast::in_quotes;
 use crate::diagnostic::nearest;
 use crate::event::Known;
 
@@ -64,7 +65,9 @@ impl Field {
     pub fn named(name: &str, argument: Option<&str>) -> Result<Self, FieldError> {
         if matches!(name, "json.value" | "jevt.value") {
             let pointer = argument.ok_or(FieldError::NeedsArgument)?;
-            return Ok(Self::Pointer { path: keys(pointer), shown: format!("{name}[{pointer}]") });
+            let needs_quotes = pointer.contains(|c: char| c.is_whitespace() || "[]\"'".contains(c));
+            let quoted = if needs_quotes { in_quotes(pointer) } else { pointer.to_owned() };
+            return Ok(Self::Pointer { path: keys(pointer), shown: format!("{name}[{quoted}]") });
         }
         let Some(spec) = table::spec(name) else { return Err(FieldError::Unknown(near(name))) };
         if argument.is_some() {
@@ -112,6 +115,12 @@ impl Field {
             Self::Named(spec) => spec.kind,
             _ => Kind::Text,
         }
+    }
+
+    /// Whether it may have several values.
+    pub fn is_list(&self) -> bool {
+        let Self::Named(spec) = self else { return false };
+        matches!(spec.place, Place::Made(Made::ImageIds) | Place::Weakness)
     }
 
     /// Whether it is one that old rules of other sources have, too.

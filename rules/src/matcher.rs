@@ -272,7 +272,7 @@ fn number(op: Op, text: &str) -> Result<Matcher, NotReady> {
     let hexadecimal = || i64::from_str_radix(text.strip_prefix("0x").or(text.strip_prefix("0X"))?, 16).ok();
     let number = hexadecimal().map(|number| number as f64).or_else(|| text.parse().ok());
     let number = number.filter(|number: &f64| number.is_finite());
-    let wrong = || (format!("`{text}` is no number"), "the field is one: write it as 10 or 0x1f".to_owned());
+    let wrong = || (format!("`{text}` is no number"), "write a number, such as 10 or 0x1f".to_owned());
     number.map(|number| Matcher::NumberOrder(orders, number)).ok_or_else(wrong)
 }
 

@@ -11,6 +11,9 @@ pub const NOTHING: &str = "<NA>";
 /// Longest value that is printed: a policy may be of many kilobytes.
 const MAX_VALUE_BYTES: usize = 2048;
 
+/// What to do about a `%` that was not meant for a field.
+const PERCENT: &str = "a `%` before a letter stands for a field's value";
+
 /// A text with fields in it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Output {
@@ -60,7 +63,9 @@ impl Output {
                 }
                 Err(error) => {
                     let bytes = error.bytes.start + at..error.bytes.end + at;
-                    errors.push(ParseError { bytes, ..error });
+                    let is_helpless = error.help.is_empty() && !error.is_unknown_field;
+                    let help = if is_helpless { PERCENT.to_owned() } else { error.help };
+                    errors.push(ParseError { bytes, help, ..error });
                 }
             }
         }

@@ -91,12 +91,8 @@ pub fn leading_term(text: &str) -> Result<(Term, usize), ParseError> {
             _ => break,
         }
     }
-    let nothing = || ParseError {
-        bytes: 0..1,
-        message: "a field must follow `%`".to_owned(),
-        help: String::new(),
-        is_unknown_field: false,
-    };
+    parser.at = 0;
+    let nothing = || parser.error(format!("expected a field before {}", parser.next_shown()), "");
     Err(first_error.filter(|_| !name.is_empty()).unwrap_or_else(nothing))
 }
 
@@ -199,7 +195,9 @@ impl<'t> Parser<'t> {
             return Ok(op);
         }
         self.at = begin;
-        let help = crate::diagnostic::did_you_mean(word, Op::FALCO.iter().map(|(name, _)| *name));
+        // A letter is like every operator of one.
+        let names = Op::FALCO.iter().map(|(name, _)| *name).filter(|_| word.len() > 1);
+        let help = crate::diagnostic::did_you_mean(word, names);
         let message = format!("expected an operator before {}", self.next_shown());
         let names =
             "one of exists = != < <= > >= contains startswith endswith glob regex in intersects pmatch …";
@@ -522,7 +520,8 @@ impl<'t> Parser<'t> {
     }
 }
 
-fn one_or(mut parts: Vec<Expr>, many: impl FnOnce(Vec<Expr>) -> Expr) -> Expr {
+/// The only one of these, or all of them.
+pub(crate) fn one_or(mut parts: Vec<Expr>, many: impl FnOnce(Vec<Expr>) -> Expr) -> Expr {
     if parts.len() == 1 { parts.remove(0) } else { many(parts) }
 }
 
@@ -560,7 +559,7 @@ mod tests {
         check(r#"ct.name = 'it''s'"#.replace("''", "\\'").as_str(), "ct.name = \"it's\"");
         check("ct.name!= -", "ct.name != -");
         check("json.value[/a/b]=x", "json.value[/a/b] = x");
-        check("json.value[\"/a b\"] exists", "json.value[/a b] exists");
+        check("json.value[\"/a b\"] exists", "json.value[\"/a b\"] exists");
         check("evt.num > 0 and s3.bytes <= 0x10", "evt.num > 0 and s3.bytes <= 0x10");
         check("ct.src = iam.amazonaws.com", "ct.src = iam.amazonaws.com");
     }
@@ -573,7 +572,7 @@ mod tests {
         check("ct.name in ()", "ct.name in ()");
         check("ct.name startswith anyof (Get, List)", "ct.name startswith anyof (Get, List)");
         check("ct.name contains oneof verbs", "ct.name contains oneof verbs");
-        check("ct.name = anyof", "ct.name = anyof");
+        check("ct.name = anyof", "ct.name = \"anyof\"");
     }
 
     #[test]

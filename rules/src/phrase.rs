@@ -44,8 +44,9 @@ impl Phrase {
         let file = &files[part.file];
         let before = self.text.get(part.begin..bytes.start).unwrap_or_default();
         let at_end = bytes.start >= self.text.len() && !before.is_empty();
-        let wanted = before.chars().filter(|c| !c.is_whitespace()).count() - usize::from(at_end);
-        let mut mark = nth_visible(&file.text, part.mark, wanted);
+        let visible = before.chars().filter(|c| !c.is_whitespace()).count();
+        let at_end = at_end && visible > 0;
+        let mut mark = nth_visible(&file.text, part.mark, visible - usize::from(at_end));
         mark.column += usize::from(at_end);
         let width = self
             .text
@@ -114,6 +115,13 @@ mod tests {
         check("c: >\n  ab\n  cd xy\n", "xy", 3, 6);
         check("c: |\n  ab\n\n  xy\n", "xy", 4, 3);
         check("c: >-\n  xy\n", "xy", 2, 3);
+    }
+
+    #[test]
+    fn the_end_of_nothing_but_blanks() {
+        let files = [SourceFile::new("f", "c: '  '")];
+        let at = Phrase::new("  ", 0, Mark { line: 1, column: 4 }).at(&(2..2), &files);
+        assert_eq!(at.mark, Mark { line: 1, column: 7 });
     }
 
     #[test]

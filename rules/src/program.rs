@@ -265,12 +265,30 @@ impl Compiler {
     }
 
     fn check(&mut self, check: &Check, yes: At, no: At) -> At {
-        if let (Right::List(items, Quantifier::All), false) = (&check.right, check.op.takes_list()) {
-            // One question each, all of which must hold.
-            let parts = items
-                .iter()
-                .map(|item| Expr::Check(Check { right: Right::Text(item.text.clone()), ..check.clone() }));
-            return if items.is_empty() { no } else { self.emit(&Expr::And(parts.collect()), yes, no) };
+        let each_alone = match &check.right {
+            Right::List(items, quantifier @ Quantifier::All) if !check.op.takes_list() => {
+                Some((items, quantifier))
+            }
+            Right::List(items, quantifier @ Quantifier::Any) if check.op == Op::Ne => {
+                Some((items, quantifier))
+            }
+            _ => None,
+        };
+        if let Some((items, quantifier)) = each_alone {
+            let parts = items.iter().map(|item| {
+                let right = Right::Text(item.text.clone());
+                Expr::Check(Check {
+                    left: check.left.clone(),
+                    op: check.op,
+                    right,
+                    bytes: check.bytes.clone(),
+                })
+            });
+            return match quantifier {
+                _ if items.is_empty() => no,
+                Quantifier::All => self.emit(&Expr::And(parts.collect()), yes, no),
+                _ => self.emit(&Expr::Or(parts.collect()), yes, no),
+            };
         }
         match question(check) {
             Ok(question) => {
@@ -297,17 +315,9 @@ fn question(check: &Check) -> Result<Question, NotReady> {
         (Op::Ne, Right::Text(text)) => Question::None(left, Matcher::new(Op::Eq, kind, text)?),
         (_, Right::Text(text)) => Question::Any(left, Matcher::new(op, kind, text)?),
         (Op::In, Right::List(items, _)) => Question::All(left, one_of(op, kind, items)?),
-        (Op::Ne, Right::List(items, Quantifier::Any)) => {
-            // It differs from one of them: from each only if there is one.
-            let matchers = items
-                .iter()
-                .map(|item| Matcher::new(Op::Eq, kind, &item.text))
-                .collect::<Result<Vec<_>, _>>()?;
-            match <[Matcher; 1]>::try_from(matchers) {
-                Ok([matcher]) => Question::None(left, matcher),
-                Err(matchers) if matchers.is_empty() => Question::Any(left, Matcher::OneOf(Vec::new())),
-                Err(_) => Question::Exists(left),
-            }
+        (Op::Ne, Right::List(_, Quantifier::One)) => {
+            let message = "`!=` can't be asked with `oneof`".to_owned();
+            return Err((message, "write `not FIELD = anyof (…)`".to_owned()));
         }
         (_, Right::List(items, Quantifier::One)) => Question::One(
             left,

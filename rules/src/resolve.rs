@@ -1,5 +1,6 @@
 //! Puts lists and macros where their names stand, in the tree: a name in quotes, or one that is part of a word, stays.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use crate::ast::{Bytes, Check, Expr, Item, Right};
@@ -7,8 +8,12 @@ use crate::diagnostic::did_you_mean;
 
 /// Parts of one condition once all is in place.
 const MAX_PARTS: usize = 100_000;
+/// The same, of all conditions: each macro and each rule that uses it has its own copy.
+const MAX_ALL_PARTS: usize = 1_000_000;
 /// Nesting once all is in place.
 const MAX_DEPTH: usize = 200;
+/// So many values count as a part.
+const VALUES_OF_A_PART: usize = 8;
 
 /// A name that stands for nothing, or stands for too much.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +30,47 @@ pub struct ResolveError {
 pub struct Names<'n> {
     /// Lists, with the lists in them in place.
     pub lists: &'n HashMap<String, Vec<Item>>,
-    /// Macros, with everything in place.
-    pub macros: &'n HashMap<String, Expr>,
+    /// Macros.
+    pub macros: &'n HashMap<String, Macro>,
+    /// Macros that were defined before this place are known.
+    pub sees: usize,
+    /// Parts that all conditions may still have.
+    pub left: &'n Cell<usize>,
+}
+
+/// What a macro's name stands for.
+pub struct Macro {
+    /// Its place among all definitions.
+    pub index: usize,
+    /// Its condition, with everything in place; none while its own definition is being read.
+    pub condition: Option<Expr>,
+}
+
+/// As many parts as all conditions together may have.
+pub fn all_parts() -> Cell<usize> {
+    Cell::new(MAX_ALL_PARTS)
+}
+
+impl Names<'_> {
+    /// What items stand for, with lists in place; none if that is too much.
+    pub fn expanded<'i>(&self, items: impl IntoIterator<Item = &'i Item>) -> Option<Vec<Item>> {
+        let mut all = Vec::new();
+        for item in items {
+            match item.is_bare.then(|| self.lists.get(&item.text)).flatten() {
+                Some(list) => all.extend_from_slice(list),
+                None => all.push(item.clone()),
+            }
+            if all.len() / VALUES_OF_A_PART > self.left.get() {
+                return None;
+            }
+        }
+        self.left.set(self.left.get() - all.len() / VALUES_OF_A_PART);
+        Some(all)
+    }
+
+    fn macros_seen(&self) -> impl Iterator<Item = &str> {
+        self.macros.iter().filter(|(_, known)| known.index < self.sees).map(|(name, _)| name.as_str())
+    }
 }
 
 /// A condition with all names in place.
@@ -47,52 +91,86 @@ struct Resolver<'n> {
 
 impl Resolver<'_> {
     fn expr(&mut self, expr: &Expr, depth: usize) -> Expr {
-        self.parts += 1;
-        if depth > MAX_DEPTH || self.parts > MAX_PARTS {
-            if self.errors.iter().all(|error| !error.message.contains("too large")) {
-                let help = "take it apart into several rules".to_owned();
-                let message = "the condition is too large once its macros are in place".to_owned();
-                self.errors.push(ResolveError { bytes: 0..0, message, help });
-            }
-            return Expr::Or(Vec::new());
+        if depth > MAX_DEPTH || !self.takes(1) {
+            return self.too_large();
         }
         match expr {
             Expr::And(parts) => Expr::And(parts.iter().map(|part| self.expr(part, depth + 1)).collect()),
             Expr::Or(parts) => Expr::Or(parts.iter().map(|part| self.expr(part, depth + 1)).collect()),
             Expr::Not(inner) => Expr::Not(Box::new(self.expr(inner, depth + 1))),
-            Expr::Check(check) => Expr::Check(self.check(check)),
+            Expr::Check(check) => match self.check(check) {
+                Some(check) => Expr::Check(check),
+                None => self.too_large(),
+            },
             Expr::Macro(name, bytes) => self.named(name, bytes, depth),
         }
     }
 
-    fn named(&mut self, name: &str, bytes: &Bytes, depth: usize) -> Expr {
-        let names = self.names;
-        if let Some(found) = names.macros.get(name) {
-            // It holds no names any more; this bounds its size, and its problems are its own.
-            let mut inner = Resolver { names, errors: Vec::new(), parts: self.parts };
-            let placed = inner.expr(&at(found, bytes), depth + 1);
-            self.parts = inner.parts;
-            self.errors.extend(inner.errors);
-            return placed;
+    /// Whether there may be so many parts more.
+    fn takes(&mut self, parts: usize) -> bool {
+        self.parts += parts;
+        let left = self.names.left.get().checked_sub(parts).filter(|_| self.parts <= MAX_PARTS);
+        self.names.left.set(left.unwrap_or(self.names.left.get()));
+        left.is_some()
+    }
+
+    fn too_large(&mut self) -> Expr {
+        let message = "the condition is too large once its macros and lists are in place";
+        if self.errors.iter().all(|error| error.message != message) {
+            let help = "take it apart into several rules".to_owned();
+            self.errors.push(ResolveError { bytes: 0..0, message: message.to_owned(), help });
         }
-        let help = if names.lists.contains_key(name) {
-            format!("`{name}` is a list: write `FIELD in ({name})`")
-        } else {
-            did_you_mean(name, names.macros.keys().map(String::as_str))
-        };
-        self.errors.push(ResolveError {
-            bytes: bytes.clone(),
-            message: format!("undefined macro `{name}`"),
-            help,
-        });
         Expr::Or(Vec::new())
     }
 
-    fn check(&mut self, check: &Check) -> Check {
+    fn named(&mut self, name: &str, bytes: &Bytes, depth: usize) -> Expr {
+        let known = self.names.macros.get(name).filter(|known| known.index < self.names.sees);
+        let (message, help) = match known {
+            // It holds no names any more.
+            Some(Macro { condition: Some(condition), .. }) => {
+                return self.placed(condition, bytes, depth + 1);
+            }
+            Some(_) => (format!("the macro `{name}` is part of its own definition"), String::new()),
+            None if self.names.lists.contains_key(name) => (
+                format!("undefined macro `{name}`"),
+                format!("`{name}` is a list: write `FIELD in ({name})`"),
+            ),
+            None => (format!("undefined macro `{name}`"), did_you_mean(name, self.names.macros_seen())),
+        };
+        self.errors.push(ResolveError { bytes: bytes.clone(), message, help });
+        Expr::Or(Vec::new())
+    }
+
+    /// A macro's condition where it is used: problems with its values are shown at its name there.
+    fn placed(&mut self, expr: &Expr, bytes: &Bytes, depth: usize) -> Expr {
+        if depth > MAX_DEPTH || !self.takes(1) {
+            return self.too_large();
+        }
+        match expr {
+            Expr::And(parts) => {
+                Expr::And(parts.iter().map(|part| self.placed(part, bytes, depth + 1)).collect())
+            }
+            Expr::Or(parts) => {
+                Expr::Or(parts.iter().map(|part| self.placed(part, bytes, depth + 1)).collect())
+            }
+            Expr::Not(inner) => Expr::Not(Box::new(self.placed(inner, bytes, depth + 1))),
+            Expr::Check(check) if self.takes(values(check) / VALUES_OF_A_PART) => {
+                Expr::Check(Check { bytes: bytes.clone(), ..check.clone() })
+            }
+            Expr::Check(_) => self.too_large(),
+            Expr::Macro(name, _) => Expr::Macro(name.clone(), bytes.clone()),
+        }
+    }
+
+    /// None if it has too many values.
+    fn check(&mut self, check: &Check) -> Option<Check> {
         let right = match &check.right {
-            Right::List(items, quantifier) => Right::List(self.items(items), *quantifier),
+            Right::List(items, quantifier) => Right::List(self.names.expanded(items)?, *quantifier),
             Right::Named(name, bytes, quantifier) => match self.names.lists.get(name) {
-                Some(items) => Right::List(items.clone(), *quantifier),
+                Some(items) if self.takes(items.len() / VALUES_OF_A_PART) => {
+                    Right::List(items.clone(), *quantifier)
+                }
+                Some(_) => return None,
                 None => {
                     let help = did_you_mean(name, self.names.lists.keys().map(String::as_str));
                     let help =
@@ -104,28 +182,37 @@ impl Resolver<'_> {
             },
             other => other.clone(),
         };
-        self.parts += if let Right::List(items, _) = &right { items.len() / 8 } else { 0 };
-        Check { right, ..check.clone() }
-    }
-
-    fn items(&self, items: &[Item]) -> Vec<Item> {
-        items.iter().flat_map(|item| expanded(item, self.names.lists)).collect()
+        Some(Check { left: check.left.clone(), op: check.op, right, bytes: check.bytes.clone() })
     }
 }
 
-/// What an item stands for: the items of a list, or itself.
-pub fn expanded(item: &Item, lists: &HashMap<String, Vec<Item>>) -> Vec<Item> {
-    let list = if item.is_bare { lists.get(&item.text) } else { None };
-    list.cloned().unwrap_or_else(|| vec![item.clone()])
+fn values(check: &Check) -> usize {
+    if let Right::List(items, _) = &check.right { items.len() } else { 0 }
 }
 
-/// A macro's condition as it is where it is used: problems with its values are shown at its name there.
-fn at(expr: &Expr, bytes: &Bytes) -> Expr {
-    match expr {
-        Expr::And(parts) => Expr::And(parts.iter().map(|part| at(part, bytes)).collect()),
-        Expr::Or(parts) => Expr::Or(parts.iter().map(|part| at(part, bytes)).collect()),
-        Expr::Not(inner) => Expr::Not(Box::new(at(inner, bytes))),
-        Expr::Check(check) => Expr::Check(Check { bytes: bytes.clone(), ..check.clone() }),
-        Expr::Macro(name, _) => Expr::Macro(name.clone(), bytes.clone()),
+/// An order in which each comes behind all that it uses, as far as nothing uses itself.
+pub fn behind_what_they_use(uses: &[Vec<usize>]) -> Vec<usize> {
+    let (mut order, mut is_begun) = (Vec::new(), vec![false; uses.len()]);
+    for first in 0..uses.len() {
+        // What is under way, with how many of its uses are done. No recursion: files may chain many.
+        let mut under_way = Vec::new();
+        if !std::mem::replace(&mut is_begun[first], true) {
+            under_way.push((first, 0));
+        }
+        while let Some((at, done)) = under_way.last_mut() {
+            match uses[*at].get(*done) {
+                Some(used) => {
+                    *done += 1;
+                    if !std::mem::replace(&mut is_begun[*used], true) {
+                        under_way.push((*used, 0));
+                    }
+                }
+                None => {
+                    order.push(*at);
+                    under_way.pop();
+                }
+            }
+        }
     }
+    order
 }

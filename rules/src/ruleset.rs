@@ -1,5 +1,6 @@
 //! A set of rules, ready to be asked.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::output::Output;
 use crate::parser;
 use crate::phrase::Phrase;
 use crate::program::Program;
-use crate::resolve::{self, Names};
+use crate::resolve::{self, Macro, Names};
 use crate::rule::{Language, RESERVED_ALERTS, Rule, alert_name};
 use crate::shadow;
 use crate::sigma;
@@ -212,124 +213,100 @@ struct Lowered {
 }
 
 fn lower(collected: &Collected, files: &[SourceFile], report: &mut Report) -> Vec<Lowered> {
-    let lists = lists_in_place(&collected.lists);
-    let macros = macros_in_place(collected, &lists, files, report);
-    let names = Names { lists: &lists, macros: &macros };
+    let lists = lists_in_place(&collected.lists, files, report);
+    let left = resolve::all_parts();
+    let macros = macros_in_place(collected, &lists, &left, files, report);
+    let names = Names { lists: &lists, macros: &macros, sees: usize::MAX, left: &left };
     collected.rules.iter().filter_map(|rule| lower_rule(rule, &names, files, report)).collect()
 }
 
-/// Lists with the lists in them in place. A list knows those that were first defined before it was last changed.
-fn lists_in_place(definitions: &[ListDefinition]) -> HashMap<String, Vec<Item>> {
-    let by_name: HashMap<&str, &ListDefinition> =
-        definitions.iter().map(|list| (list.name.as_str(), list)).collect();
-    let mut lists = HashMap::new();
-    for list in definitions {
-        place_list(list, &by_name, &mut lists, &mut Vec::new());
+/// Items of all lists, with those of other lists in them.
+const MAX_ITEMS: usize = 1_000_000;
+
+/// Lists with the lists in them in place: those that were defined before.
+fn lists_in_place(
+    definitions: &[ListDefinition],
+    files: &[SourceFile],
+    report: &mut Report,
+) -> HashMap<String, Vec<Item>> {
+    let by_name: HashMap<&str, usize> =
+        definitions.iter().enumerate().map(|(at, list)| (list.name.as_str(), at)).collect();
+    let used = |list: &ListDefinition, item: &Item| {
+        let at = *by_name.get(item.text.as_str()).filter(|_| item.is_bare)?;
+        let other = &definitions[at];
+        (other.index < list.sees && other.name != list.name).then_some(at)
+    };
+    let uses: Vec<Vec<usize>> = definitions
+        .iter()
+        .map(|list| list.items.iter().filter_map(|item| used(list, item)).collect())
+        .collect();
+    let (mut lists, mut count) = (HashMap::<String, Vec<Item>>::new(), 0);
+    for list in resolve::behind_what_they_use(&uses).into_iter().map(|at| &definitions[at]) {
+        let mut items = Vec::new();
+        for item in &list.items {
+            match used(list, item).and_then(|at| lists.get(&definitions[at].name)) {
+                Some(others) => items.extend_from_slice(others),
+                None => items.push(item.clone()),
+            }
+            if count + items.len() > MAX_ITEMS {
+                let item = format!("list {:?}", list.name);
+                let place = At::new(&files[list.file], list.mark).of(&item);
+                let message = format!(
+                    "all lists together have more than {MAX_ITEMS} items once lists in them are in place"
+                );
+                report.error(place, message, "name fewer lists in lists");
+                return lists;
+            }
+        }
+        count += items.len();
+        lists.insert(list.name.clone(), items);
     }
     lists
 }
 
-/// Puts a list in place, and before it those that stand in it. `open` are those that wait for it: a list in itself is its
-/// name.
-fn place_list<'d>(
-    list: &'d ListDefinition,
-    by_name: &HashMap<&str, &'d ListDefinition>,
-    lists: &mut HashMap<String, Vec<Item>>,
-    open: &mut Vec<&'d str>,
-) {
-    if lists.contains_key(&list.name) || open.len() > MAX_NESTED {
-        return;
-    }
-    open.push(&list.name);
-    let mut items = Vec::new();
-    for item in &list.items {
-        let named = by_name.get(item.text.as_str()).filter(|named| item.is_bare && named.index < list.sees);
-        match named.filter(|named| !open.contains(&named.name.as_str()) && items.len() < MAX_ITEMS) {
-            Some(named) => {
-                place_list(named, by_name, lists, open);
-                items.extend(lists.get(&named.name).cloned().unwrap_or_default());
-            }
-            None => items.push(item.clone()),
-        }
-    }
-    open.pop();
-    lists.insert(list.name.clone(), items);
-}
-
-/// Items of one list, with those of other lists in it.
-const MAX_ITEMS: usize = 1_000_000;
-/// Lists in lists, macros in macros.
-const MAX_NESTED: usize = 100;
-
 fn macros_in_place(
     collected: &Collected,
     lists: &HashMap<String, Vec<Item>>,
+    left: &Cell<usize>,
     files: &[SourceFile],
     report: &mut Report,
-) -> HashMap<String, Expr> {
-    let mut placing = Placing { collected, lists, files, report, placed: HashMap::new(), open: Vec::new() };
-    let mut order: Vec<&MacroDefinition> = collected.macros.iter().collect();
-    order.sort_by_key(|definition| definition.index);
-    order.into_iter().for_each(|definition| placing.place(definition));
-    placing.placed
-}
-
-/// Puts macros in place, and before each those that stand in it. A macro knows those that were first defined before it was
-/// last changed.
-struct Placing<'p> {
-    collected: &'p Collected,
-    lists: &'p HashMap<String, Vec<Item>>,
-    files: &'p [SourceFile],
-    report: &'p mut Report,
-    placed: HashMap<String, Expr>,
-    /// Those that wait for others.
-    open: Vec<&'p str>,
-}
-
-impl<'p> Placing<'p> {
-    fn place(&mut self, definition: &'p MacroDefinition) {
-        if self.placed.contains_key(&definition.name) || self.open.len() > MAX_NESTED {
-            return;
+) -> HashMap<String, Macro> {
+    let definitions = &collected.macros;
+    let item = |definition: &MacroDefinition| format!("macro {:?}", definition.name);
+    let conditions: Vec<Option<Expr>> = definitions
+        .iter()
+        .map(|definition| parsed(&definition.condition, &item(definition), files, report, true))
+        .collect();
+    let by_name: HashMap<&str, usize> =
+        definitions.iter().enumerate().map(|(at, definition)| (definition.name.as_str(), at)).collect();
+    let uses: Vec<Vec<usize>> = definitions
+        .iter()
+        .zip(&conditions)
+        .map(|(definition, condition)| {
+            let mut uses = Vec::new();
+            if let Some(condition) = condition {
+                condition.each_macro(&mut |name| uses.extend(by_name.get(name).copied()));
+            }
+            uses.retain(|at| definitions[*at].index < definition.sees);
+            uses
+        })
+        .collect();
+    let mut macros: HashMap<String, Macro> = definitions
+        .iter()
+        .map(|definition| (definition.name.clone(), Macro { index: definition.index, condition: None }))
+        .collect();
+    for at in resolve::behind_what_they_use(&uses) {
+        let definition = &definitions[at];
+        let names = Names { lists, macros: &macros, sees: definition.sees, left };
+        let placed = conditions[at].as_ref().and_then(|condition| {
+            resolved(condition, &names, &definition.condition, &item(definition), files, report)
+        });
+        if let Some(known) = macros.get_mut(&definition.name) {
+            // Rules that use it must not say again that it is wrong.
+            known.condition = Some(placed.unwrap_or(Expr::Or(Vec::new())));
         }
-        let item = format!("macro {:?}", definition.name);
-        // Rules that use it must not say again what is wrong with it.
-        let mut expr = Expr::Or(Vec::new());
-        if let Some(parsed) = parsed(&definition.condition, &item, self.files, self.report, true) {
-            let seen = self.seen(definition, &parsed);
-            let names = Names { lists: self.lists, macros: &seen };
-            let resolved = resolved(&parsed, &names, &definition.condition, &item, self.files, self.report);
-            expr = resolved.unwrap_or(expr);
-        }
-        self.placed.insert(definition.name.clone(), expr);
     }
-
-    /// The macros that it names and knows, in place.
-    fn seen(&mut self, definition: &'p MacroDefinition, parsed: &Expr) -> HashMap<String, Expr> {
-        let (collected, mut seen, mut named) = (self.collected, HashMap::new(), Vec::new());
-        names_in(parsed, &mut named);
-        self.open.push(&definition.name);
-        for name in named {
-            let other =
-                collected.macros.iter().find(|other| other.name == name && other.index < definition.sees);
-            let Some(other) = other.filter(|other| !self.open.contains(&other.name.as_str())) else {
-                continue;
-            };
-            self.place(other);
-            seen.extend(self.placed.get(&other.name).map(|expr| (other.name.clone(), expr.clone())));
-        }
-        self.open.pop();
-        seen
-    }
-}
-
-/// The macros that a condition names.
-fn names_in(expr: &Expr, names: &mut Vec<String>) {
-    match expr {
-        Expr::And(parts) | Expr::Or(parts) => parts.iter().for_each(|part| names_in(part, names)),
-        Expr::Not(inner) => names_in(inner, names),
-        Expr::Macro(name, _) => names.push(name.clone()),
-        Expr::Check(_) => {}
-    }
+    macros
 }
 
 fn parsed(
@@ -417,11 +394,11 @@ fn lower_rule(
         report.warning(place, message, "write `source: aws_cloudtrail`");
         return None;
     }
-    let condition =
-        falco::without_exceptions(condition, &definition.exceptions, names.lists, files, &item, report);
+    let condition = falco::without_exceptions(condition, &definition.exceptions, names, files, &item, report);
     let program = compiled(&condition, &phrase, definition, &item, files, report)?;
     let keys = Keys::of(&condition);
-    if keys.are_impossible() {
+    // What is wrong elsewhere, a macro say, may be why.
+    if keys.are_impossible() && !report.has_errors() {
         report.warning(place, "it can never match: it asks for two event names, or sources, at once", "");
     }
     let (first_seen, threshold, repeat_s, group) = reading?;

@@ -60,6 +60,8 @@ pub fn exists<E: Event>(term: &Term, event: &E) -> bool {
     match term {
         // What is no address is in no network.
         Term::Field(field) if field.kind() == Kind::Network => any_of_field(field, event, &mut |_| true),
+        // A text that is no address has no network.
+        Term::Field(field) if field.kind() == Kind::Network => any_of_field(field, event, &mut |_| true),
         Term::Field(field) => match looked_up(field, event) {
             Lookup::Text(_) => true,
             Lookup::Absent => false,
@@ -288,7 +290,11 @@ fn all<E: Event>(term: &Term, event: &E) -> Option<Vec<String>> {
 
 fn length<E: Event>(term: &Term, event: &E) -> Option<i64> {
     let texts = all(term, event)?;
-    let length = if let [text] = texts.as_slice() { text.len() } else { texts.len() };
+    let is_list = matches!(term, Term::List(_)) || matches!(term, Term::Field(field) if field.is_list());
+    let length = match texts.as_slice() {
+        [text] if !is_list => text.len(),
+        texts => texts.len(),
+    };
     i64::try_from(length).ok()
 }
 

@@ -9,8 +9,10 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
 /// Deeper than any rule file is meant to be.
 const MAX_DEPTH: usize = 64;
-/// Nodes of a file, those that aliases repeat included.
+/// Nodes of a file, those that aliases repeat included. A long text counts as several.
 const MAX_NODES: usize = 1_000_000;
+/// Bytes of a text that count as a node.
+const NODE_BYTES: usize = 64;
 
 /// A place in a text; both begin at 1, columns count characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -154,8 +156,10 @@ impl Builder {
         match event {
             Event::Scalar(text, style, anchor, _) => {
                 let is_plain = style == ScalarStyle::Plain;
+                let size = 1 + text.len() / NODE_BYTES;
+                self.nodes += size - 1;
                 let node = Node { mark, value: Value::Scalar { text: text.into_owned(), is_plain } };
-                self.finish(node, anchor, 1)
+                self.finish(node, anchor, size)
             }
             Event::SequenceStart(anchor, _) => self.begin(mark, anchor, false),
             Event::MappingStart(anchor, _) => self.begin(mark, anchor, true),
@@ -167,6 +171,7 @@ impl Builder {
                 self.finish(Node { mark, value }, anchor, size)
             }
             Event::Alias(anchor) => match self.anchors.get(&anchor) {
+                Some((node, _)) if self.open.len() + depth(node) > MAX_DEPTH => Err(too_deep(mark)),
                 Some((node, size)) if self.nodes + size <= MAX_NODES => {
                     let (node, size) = (node.clone(), *size);
                     self.nodes += size;
@@ -181,8 +186,7 @@ impl Builder {
 
     fn begin(&mut self, mark: Mark, anchor: usize, is_mapping: bool) -> Result<(), YamlError> {
         if self.open.len() >= MAX_DEPTH {
-            let message = format!("nested deeper than {MAX_DEPTH}");
-            return Err(YamlError { mark, message });
+            return Err(too_deep(mark));
         }
         self.open.push(Open { mark, anchor, is_mapping, nodes: Vec::new(), begun_at: self.nodes });
         Ok(())
@@ -202,6 +206,20 @@ impl Builder {
         }
         Ok(())
     }
+}
+
+fn depth(node: &Node) -> usize {
+    match &node.value {
+        Value::Scalar { .. } => 0,
+        Value::Sequence(nodes) => 1 + nodes.iter().map(depth).max().unwrap_or(0),
+        Value::Mapping(members) => {
+            1 + members.iter().map(|(key, value)| depth(key).max(depth(value))).max().unwrap_or(0)
+        }
+    }
+}
+
+fn too_deep(mark: Mark) -> YamlError {
+    YamlError { mark, message: format!("nested deeper than {MAX_DEPTH}") }
 }
 
 fn too_large(mark: Mark) -> YamlError {
@@ -250,5 +268,10 @@ mod tests {
         }
         assert!(read(&bomb).unwrap_err().message.contains("more than"));
         assert!(read("a: &a [*a]").is_err());
+        let long = format!("a: &a {}\nb: [{}]", "x".repeat(1 << 20), "*a, ".repeat(100));
+        assert!(read(&long).unwrap_err().message.contains("more than"));
+        let half = |inner: &str| format!("{}{inner}{}", "[".repeat(40), "]".repeat(40));
+        let nested = format!("a: &a {}\nb: {}", half("x"), half("*a"));
+        assert!(read(&nested).unwrap_err().message.contains("deeper"));
     }
 }

@@ -3,13 +3,12 @@
 //! `fields` one by itself: its values are alternatives. Several fields: each of the `values` has one value a field, all
 //! of which must hold.
 
-use std::collections::HashMap;
-
 use crate::ast::{Check, Expr, Item, Op, Quantifier, Right, Term};
 use crate::collect::{Entry, Exception, RuleDefinition};
 use crate::diagnostic::{At, Report, SourceFile};
-use crate::parser::leading_term;
-use crate::resolve::expanded;
+use crate::parser::{leading_term, one_or};
+use crate::program::Program;
+use crate::resolve::Names;
 use crate::yaml::{Node, Value};
 
 use super::{ItemReader, is_bare};
@@ -104,7 +103,7 @@ pub(super) fn append(reader: &mut ItemReader<'_>, rule: &mut RuleDefinition) -> 
 
 /// What judging exceptions needs.
 struct Lowering<'l> {
-    lists: &'l HashMap<String, Vec<Item>>,
+    names: &'l Names<'l>,
     files: &'l [SourceFile],
     item: &'l str,
     report: &'l mut Report,
@@ -114,14 +113,19 @@ struct Lowering<'l> {
 pub fn without_exceptions(
     condition: Expr,
     exceptions: &[Exception],
-    lists: &HashMap<String, Vec<Item>>,
+    names: &Names<'_>,
     files: &[SourceFile],
     item: &str,
     report: &mut Report,
 ) -> Expr {
-    let mut lowering = Lowering { lists, files, item, report };
-    let excepted: Vec<Expr> =
-        exceptions.iter().filter_map(|exception| lowering.exception(exception)).collect();
+    let mut lowering = Lowering { names, files, item, report };
+    let excepted: Vec<Expr> = exceptions
+        .iter()
+        .filter_map(|exception| {
+            let excepted = lowering.exception(exception)?;
+            lowering.is_sound(exception, &excepted).then_some(excepted)
+        })
+        .collect();
     if excepted.is_empty() {
         return condition;
     }
@@ -131,6 +135,17 @@ pub fn without_exceptions(
 }
 
 impl Lowering<'_> {
+    /// Whether it can be made ready; what can't is reported where the exception stands.
+    fn is_sound(&mut self, exception: &Exception, excepted: &Expr) -> bool {
+        let Err(errors) = Program::compile(excepted) else { return true };
+        for error in errors {
+            let at = At::new(&self.files[exception.file], exception.mark).of(self.item).part("exceptions");
+            let message = format!("exception {:?}: {}", exception.name, error.message);
+            self.report.error(at, message, error.help);
+        }
+        false
+    }
+
     fn exception(&mut self, exception: &Exception) -> Option<Expr> {
         match exception.fields.as_ref()? {
             Entry::One(field) => self.of_one_field(exception, field),
@@ -151,16 +166,20 @@ impl Lowering<'_> {
         let mut items = Vec::new();
         for value in &exception.values {
             match value {
-                Entry::One(item) => items.extend(expanded(item, self.lists)),
+                Entry::One(item) => items.push(item),
                 Entry::Many(_) => {
                     return self.error(exception, "with one field, `values` must be a list of single values");
                 }
             }
         }
+        let Some(items) = self.names.expanded(items) else { return self.too_large(exception) };
         (!items.is_empty()).then(|| check(left, op, Right::List(items, Quantifier::Any)))
     }
 
     fn of_fields(&mut self, exception: &Exception, fields: &[Entry]) -> Option<Expr> {
+        if fields.is_empty() {
+            return self.error(exception, "`fields` must be a list of fields");
+        }
         let comps = match &exception.comps {
             None => vec![Op::Eq; fields.len()],
             Some(Entry::Many(comps)) if comps.len() == fields.len() => {
@@ -187,9 +206,11 @@ impl Lowering<'_> {
             match row {
                 Entry::Many(values) if values.len() == lefts.len() => {
                     let checks = lefts.iter().zip(&comps).zip(values);
-                    rows.push(Expr::And(
-                        checks.map(|((left, op), value)| self.value(left, *op, value)).collect(),
-                    ));
+                    let checks = checks.map(|((left, op), value)| self.value(left, *op, value));
+                    match checks.collect() {
+                        Some(checks) => rows.push(one_or(checks, Expr::And)),
+                        None => return self.too_large(exception),
+                    }
                 }
                 _ => {
                     return self
@@ -197,22 +218,27 @@ impl Lowering<'_> {
                 }
             }
         }
-        (!rows.is_empty()).then_some(Expr::Or(rows))
+        (!rows.is_empty()).then(|| one_or(rows, Expr::Or))
     }
 
-    fn value(&self, left: &Term, op: Op, value: &Entry) -> Expr {
+    /// None if its lists are too long.
+    fn value(&self, left: &Term, op: Op, value: &Entry) -> Option<Expr> {
         let right = match value {
-            Entry::One(item) if op.takes_list() => Right::List(expanded(item, self.lists), Quantifier::Any),
+            Entry::One(item) if op.takes_list() => Right::List(self.names.expanded([item])?, Quantifier::Any),
             Entry::One(item) => Right::Text(item.text.clone()),
             Entry::Many(entries) => {
                 let items = entries.iter().filter_map(|entry| match entry {
-                    Entry::One(item) => Some(expanded(item, self.lists)),
+                    Entry::One(item) => Some(item),
                     Entry::Many(_) => None,
                 });
-                Right::List(items.flatten().collect(), Quantifier::Any)
+                Right::List(self.names.expanded(items)?, Quantifier::Any)
             }
         };
-        check(left.clone(), op, right)
+        Some(check(left.clone(), op, right))
+    }
+
+    fn too_large<T>(&mut self, exception: &Exception) -> Option<T> {
+        self.error(exception, "it is too large once its lists are in place")
     }
 
     fn field(&mut self, exception: &Exception, field: &Item) -> Option<Term> {

@@ -274,7 +274,7 @@ fn test(reader: &mut ItemReader<'_>, node: &Node) -> Option<Test> {
         None => 1,
         Some(times) => times.and_then(|times| times.parse().ok()).unwrap_or(0),
     };
-    if times == 0 || times.saturating_mul(events.len() as u64) > MAX_TEST_EVENTS {
+    if !(1..=MAX_TEST_EVENTS).contains(&times.saturating_mul(events.len() as u64)) {
         reader.error(node, "tests", format!("`times` must make 1 to {MAX_TEST_EVENTS} events"), "");
         return None;
     }

@@ -15,6 +15,8 @@ use crate::ast::Expr;
 use crate::diagnostic::did_you_mean;
 
 const MAX_DEPTH: usize = 64;
+/// Parts of a condition, with those of the selections that it names.
+const MAX_PARTS: usize = 100_000;
 
 type Selections = BTreeMap<String, Expr>;
 type Parsed<T> = Result<T, (String, String)>;
@@ -30,7 +32,7 @@ pub(super) fn parse(text: &str, selections: &Selections) -> Parsed<Expr> {
     }
     let spaced = text.replace('(', " ( ").replace(')', " ) ");
     let words: Vec<&str> = spaced.split_whitespace().collect();
-    let mut parser = Parser { words: &words, at: 0, depth: 0, selections };
+    let mut parser = Parser { words: &words, at: 0, depth: 0, parts: 0, selections };
     let expr = parser.or()?;
     match parser.next() {
         None => Ok(expr),
@@ -42,6 +44,7 @@ struct Parser<'p> {
     words: &'p [&'p str],
     at: usize,
     depth: usize,
+    parts: usize,
     selections: &'p Selections,
 }
 
@@ -93,7 +96,7 @@ impl<'p> Parser<'p> {
             return self.quantified(word);
         }
         match self.selections.get(word) {
-            Some(expr) => Ok(expr.clone()),
+            Some(expr) => self.copied(expr),
             None => {
                 let help = did_you_mean(word, self.selections.keys().map(String::as_str));
                 Err((format!("there is no selection `{word}`"), help))
@@ -102,12 +105,14 @@ impl<'p> Parser<'p> {
     }
 
     fn quantified(&mut self, quantifier: &str) -> Parsed<Expr> {
-        let pattern = self.next().unwrap_or_default();
+        let Some(pattern) = self.next() else {
+            return Err(("the condition ends too early".to_owned(), String::new()));
+        };
         self.at += 1;
         let is_them = pattern.eq_ignore_ascii_case("them");
         let fits = |name: &str| if is_them { !name.starts_with('_') } else { is_like(name, pattern) };
-        let parts: Vec<Expr> =
-            self.selections.iter().filter(|(name, _)| fits(name)).map(|(_, expr)| expr.clone()).collect();
+        let fitting = self.selections.iter().filter(|(name, _)| fits(name));
+        let parts = fitting.map(|(_, expr)| self.copied(expr)).collect::<Parsed<Vec<Expr>>>()?;
         if parts.is_empty() {
             return Err((format!("no selection is called `{pattern}`"), String::new()));
         }
@@ -118,6 +123,15 @@ impl<'p> Parser<'p> {
         } else {
             Err((format!("`{quantifier} of` is not supported"), "write `1 of` or `all of`".to_owned()))
         }
+    }
+
+    fn copied(&mut self, selection: &Expr) -> Parsed<Expr> {
+        self.parts += selection.parts();
+        if self.parts > MAX_PARTS {
+            let message = format!("with its selections the condition has more than {MAX_PARTS} parts");
+            return Err((message, "take it apart into several rules".to_owned()));
+        }
+        Ok(selection.clone())
     }
 
     fn word(&mut self, word: &str) -> bool {

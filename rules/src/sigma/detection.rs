@@ -46,6 +46,10 @@ pub(super) fn lowered(reader: &mut ItemReader<'_>) -> Option<Expr> {
     };
     // A list of conditions: any of them.
     let nodes = node.as_sequence().map_or(std::slice::from_ref(node), |nodes| nodes);
+    if nodes.is_empty() {
+        reader.error(node, "condition", "the `condition` is missing", "");
+        return None;
+    }
     let mut conditions = Vec::new();
     for node in nodes {
         match condition::parse(node.as_text().unwrap_or_default(), &selections) {
@@ -66,6 +70,10 @@ pub(super) fn lowered(reader: &mut ItemReader<'_>) -> Option<Expr> {
 /// which must be somewhere in the event.
 fn selection(reader: &mut ItemReader<'_>, node: &Node) -> Option<Expr> {
     match &node.value {
+        Value::Mapping(members) if members.is_empty() => {
+            reader.error(node, "detection", "the selection is empty", "");
+            None
+        }
         Value::Mapping(members) => {
             let mut parts = Vec::new();
             for (key, value) in members {

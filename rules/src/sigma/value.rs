@@ -7,6 +7,7 @@ use crate::diagnostic::did_you_mean;
 use crate::falco::ItemReader;
 use crate::field::Field;
 use crate::pattern::Pattern;
+use crate::program::Program;
 use crate::yaml::{Node, Value};
 
 const MODIFIERS: [&str; 19] = [
@@ -82,9 +83,14 @@ pub(super) fn lowered(reader: &mut ItemReader<'_>, key: &Node, value: &Node) -> 
     let left = Term::Field(if field.is_empty() { Field::Whole } else { Field::path(field) });
     let modifiers = Modifiers { names: &names };
     let values = value.as_sequence().map_or(std::slice::from_ref(value), |values| values);
+    if values.is_empty() {
+        let help = "a field that is not there has the value `null`";
+        reader.error(value, "detection", format!("`{text}` has no values"), help);
+        return None;
+    }
     let mut parts = Vec::new();
     for value in values {
-        match one(&left, modifiers, value) {
+        match one(&left, modifiers, value).and_then(checked) {
             Ok(expr) => parts.push(expr),
             Err((message, help)) => {
                 reader.error(value, "detection", message, help);
@@ -94,6 +100,14 @@ pub(super) fn lowered(reader: &mut ItemReader<'_>, key: &Node, value: &Node) -> 
     }
     let expr = if modifiers.has("all") { Expr::And(parts) } else { alternatives(parts) };
     Some(if modifiers.has("neq") { Expr::Not(Box::new(expr)) } else { expr })
+}
+
+/// A value that can't be made ready is reported where it stands.
+fn checked(expr: Expr) -> Result<Expr, (String, String)> {
+    match Program::compile(&expr).map_err(|errors| errors.into_iter().next()) {
+        Err(Some(error)) => Err((error.message, error.help)),
+        _ => Ok(expr),
+    }
 }
 
 /// One of these: those that compare the same field in the same way are one question.
