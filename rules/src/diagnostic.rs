@@ -119,11 +119,16 @@ impl fmt::Display for Diagnostic {
     }
 }
 
+/// Problems that are told one by one; each costs a look for its line.
+const MOST_TOLD: usize = 1000;
+
 /// Collects problems.
 #[derive(Default)]
 pub struct Report {
     /// In the order in which they were found.
     pub diagnostics: Vec<Diagnostic>,
+    has_errors: bool,
+    left_out: usize,
 }
 
 /// What a problem is of, while a file is read.
@@ -181,10 +186,38 @@ impl Report {
 
     /// Whether there is an error.
     pub fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(Diagnostic::is_error)
+        self.has_errors
+    }
+
+    /// Whether another problem may be told.
+    pub fn tells_more(&self) -> bool {
+        self.diagnostics.len() < MOST_TOLD || !self.has_errors
+    }
+
+    /// Says how many problems were left out, if any were.
+    pub fn told_left_out(&self, file: &SourceFile) -> Option<Diagnostic> {
+        (self.left_out > 0).then(|| Diagnostic {
+            severity: Severity::Warning,
+            file: Arc::clone(&file.name),
+            mark: Mark::default(),
+            width: 1,
+            excerpt: String::new(),
+            item: String::new(),
+            part: "",
+            message: format!("{} more problems are not told", self.left_out),
+            help: "solve these first".to_owned(),
+        })
     }
 
     fn add(&mut self, severity: Severity, at: At<'_>, message: String, help: String) {
+        // The first error is told, whatever came before.
+        let is_first_error = severity == Severity::Error && !self.has_errors;
+        let is_told = self.diagnostics.len() < MOST_TOLD || is_first_error;
+        self.has_errors |= severity == Severity::Error;
+        if !is_told {
+            self.left_out += 1;
+            return;
+        }
         let line = at.mark.line.checked_sub(1).and_then(|line| at.file.text.lines().nth(line));
         self.diagnostics.push(Diagnostic {
             severity,

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::ast::{Expr, Item};
+use crate::ast::{Bytes, Expr, Item};
 use crate::collect::{Collected, Condition, ListDefinition, MacroDefinition, RuleDefinition};
 use crate::diagnostic::{At, Diagnostic, Report, SourceFile};
 use crate::falco::{self, ItemReader};
@@ -77,8 +77,10 @@ impl RuleSet {
         }
         let order = |diagnostic: &Diagnostic| files.iter().position(|file| file.name == diagnostic.file);
         let has_errors = report.has_errors();
+        let left_out = files.last().and_then(|file| report.told_left_out(file));
         let mut diagnostics = report.diagnostics;
         diagnostics.sort_by_key(|diagnostic| (order(diagnostic), diagnostic.mark));
+        diagnostics.extend(left_out);
         let rules = (!has_errors).then(|| Self::of(rules, matching, hash(files, matching)));
         Loaded { rules, diagnostics }
     }
@@ -309,6 +311,11 @@ fn macros_in_place(
     macros
 }
 
+/// Where bytes of a phrase stand; what is not told any more needs no place, and is not looked for.
+fn place<'f>(phrase: &Phrase, bytes: &Bytes, files: &'f [SourceFile], report: &Report) -> At<'f> {
+    if report.tells_more() { phrase.at(bytes, files) } else { At::new(&files[0], Mark::default()) }
+}
+
 fn parsed(
     phrase: &Phrase,
     item: &str,
@@ -320,7 +327,7 @@ fn parsed(
         Ok(expr) => Some(expr),
         Err(errors) => {
             for error in errors {
-                let at = phrase.at(&error.bytes, files).of(item).part("condition");
+                let at = place(phrase, &error.bytes, files, report).of(item).part("condition");
                 if is_strict || !error.is_unknown_field {
                     report.error(at, error.message, error.help);
                 } else {
@@ -345,7 +352,7 @@ fn resolved(
         Err(errors) => {
             for error in errors {
                 report.error(
-                    phrase.at(&error.bytes, files).of(item).part("condition"),
+                    place(phrase, &error.bytes, files, report).of(item).part("condition"),
                     error.message,
                     error.help,
                 );
@@ -472,7 +479,7 @@ fn output(
         Ok(output) => Some(output),
         Err(errors) => {
             for error in errors {
-                let at = definition.output.at(&error.bytes, files).of(item).part("output");
+                let at = place(&definition.output, &error.bytes, files, report).of(item).part("output");
                 report.error(at, error.message, error.help);
             }
             None
@@ -531,7 +538,7 @@ fn compiled(
                 let at = if definition.language == Language::Sigma || error.bytes.is_empty() {
                     At::new(&files[definition.file], definition.mark).of(item).part("condition")
                 } else {
-                    phrase.at(&error.bytes, files).of(item).part("condition")
+                    place(phrase, &error.bytes, files, report).of(item).part("condition")
                 };
                 report.error(at, error.message, error.help);
             }
