@@ -11,7 +11,7 @@ FUZZ_LOG := tests/fuzz/artifacts/log
 # As root apt works as it is; anyone else is told what to install.
 APT_PACKAGES := prometheus prometheus-alertmanager
 
-.PHONY: help tools test lint soak bench fuzz fuzz-build
+.PHONY: help tools test lint soak bench fuzz fuzz-check fuzz-build
 
 help: ## What can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -53,6 +53,10 @@ bench: tools ## Speed of the pipeline by stage, memory of many callers, time fro
 	cargo bench --bench rules
 	cargo bench --bench memory
 	cargo bench --bench paging
+
+# A fuzz target that no longer fits the code is an error where it can't be fuzzed, too.
+fuzz-check:
+	cargo check --manifest-path tests/fuzz/Cargo.toml
 
 fuzz-build:
 	@cargo +nightly fuzz --version >/dev/null 2>&1 || cargo install --locked cargo-fuzz

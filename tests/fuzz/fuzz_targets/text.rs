@@ -7,7 +7,7 @@ use trailmeter::event::{Event, Identity, SignatureVersion, TlsVersion, client, p
 fuzz_target!(|data: &str| {
     client::client(data);
     client::signs_with_sigv4_by_default(data);
-    client::compare_versions(data, "1.2.3");
+    trailmeter_rules::version::compare(data, "1.2.3");
     if let Some(seconds) = time::parse(data) {
         assert_eq!(time::parse(&time::format(seconds)), Some(seconds));
     }
