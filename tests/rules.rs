@@ -303,11 +303,11 @@ const KINDS: &str = "
 - {rule: Plain, desc: d, condition: ct.name startswith Delete, output: '%ct.id %ct.principal', priority: INFO,
    source: aws_cloudtrail, repeat: 0s}
 - {rule: Counted, desc: d, condition: ct.error exists, output: '%ct.id', priority: INFO, source: aws_cloudtrail,
-   threshold: {count: 4, within: 30m, by: [ct.principal]}, repeat: 30d}
+   threshold: {count: 4, within: 30m, by: [ct.principal]}, repeat: 10m}
 - {rule: Different, desc: d, condition: ct.src exists, output: '%ct.id', priority: INFO, source: aws_cloudtrail,
-   threshold: {count: 3, within: 10m, by: [ct.principal], distinct: ct.name}, repeat: 30d}
+   threshold: {count: 3, within: 10m, by: [ct.principal], distinct: ct.name}, repeat: 0s}
 - {rule: Seen, desc: d, condition: ct.name exists, output: '%ct.id', priority: INFO, source: aws_cloudtrail,
-   first_seen: {by: [ct.principal, ct.region]}}
+   first_seen: {by: [ct.principal, ct.region], forget_after: 1h}}
 ";
 
 #[test]
@@ -368,7 +368,9 @@ fn killed_again_and_again_rules_count_as_if_undisturbed() {
     // Not only how many, but which.
     let matched = |run: &Trailmeter| -> BTreeSet<String> {
         let rows = run.json("/api/v1/matches?limit=1000000")["rows"].as_array().unwrap().clone();
-        rows.iter().map(|row| format!("{} {} {}", row["rule"], row["event_id"], row["output"])).collect()
+        rows.iter()
+            .map(|row| format!("{} {} {} {}", row["rule"], row["event_id"], row["count"], row["output"]))
+            .collect()
     };
     let expected = matched(&run);
     assert_eq!(matched(&again), expected);

@@ -53,8 +53,8 @@ pub enum ValueRow {
         buckets: Vec<(i64, u64)>,
         /// Hashes of distinct values by bucket.
         distinct: Vec<(i64, Vec<u64>)>,
-        /// Event time of the last match.
-        matched_s: Option<i64>,
+        /// Event times of the last matches.
+        matched_s: Vec<i64>,
     },
     /// One that learns by itself has learned from then on.
     Learning {
@@ -120,7 +120,8 @@ pub struct Deciding {
     pub alert_link: Option<Arc<str>>,
     /// Matches of one rule in a minute that are kept.
     pub per_minute: u32,
-    /// The newest event time of the shard that is furthest behind, in seconds since 1970: what it brings is not late.
+    /// The newest event time of the shard that is furthest behind, of all others, in seconds since 1970: what it brings is
+    /// not late.
     pub slowest_s: Option<i64>,
 }
 
@@ -219,15 +220,15 @@ impl<M: Memory> Decision<'_, M> {
         let delta = self.delta;
         if delta.rule.first_seen.is_some() {
             self.learn();
-            // In the order of their values: which of them are kept, if not all are, does not depend on chance.
+            // In the order of their first calls, wherever commits fall.
             let mut seen: Vec<(u64, &Seen)> = delta.seen.iter().map(|(hash, seen)| (*hash, seen)).collect();
-            seen.sort_unstable_by(|left, right| left.1.value.cmp(&right.1.value));
+            seen.sort_unstable_by_key(|(_, seen)| seen.place);
             return seen.into_iter().try_for_each(|(hash, seen)| self.see(hash, seen));
         }
         if delta.rule.threshold.is_some() {
             let mut groups: Vec<(u64, &Group)> =
                 delta.groups.iter().map(|(hash, group)| (*hash, group)).collect();
-            groups.sort_unstable_by(|left, right| left.1.value.cmp(&right.1.value));
+            groups.sort_unstable_by_key(|(_, group)| group.place);
             return groups.into_iter().try_for_each(|(hash, group)| self.count(hash, group));
         }
         self.outcome.matches = delta.met;
@@ -264,11 +265,6 @@ impl<M: Memory> Decision<'_, M> {
                 known = Some(stateful::Seen { last_s });
             }
             let (now_known, is_match) = first_seen.see(known, sighting.found.time_s, learning_until_s);
-            if is_match && !self.may_keep() {
-                // Not remembered, it is as new with its next event.
-                self.outcome.withheld[RATE] += 1;
-                return Ok(());
-            }
             known = Some(now_known);
             if is_match {
                 self.matched(&sighting.found, None)?;
@@ -305,39 +301,25 @@ impl<M: Memory> Decision<'_, M> {
         let Some(threshold) = &rule.threshold else { return Ok(()) };
         let (key, stored, _) = self.stored(&rule, 0, &group.value)?;
         let mut counts = counts_of(stored);
-        let mut last_told = None;
         for occurrence in &group.events {
-            last_told = occurrence.found.as_ref().or(last_told);
+            let slowest_s = self.by.slowest_s.unwrap_or(i64::MAX).min(occurrence.newest_s);
             for _ in 0..occurrence.count {
-                let matched_s = counts.matched_s;
-                let slowest_s = self.by.slowest_s.unwrap_or(i64::MAX);
-                match threshold.count(
-                    &mut counts,
-                    occurrence.time_s,
-                    occurrence.distinct,
-                    rule.repeat_s,
-                    slowest_s,
-                ) {
+                let (time_s, distinct) = (occurrence.time_s, occurrence.distinct);
+                match threshold.count(&mut counts, time_s, distinct, rule.repeat_s, slowest_s) {
                     Counted::Below => {}
                     Counted::Late => self.outcome.withheld[LATE] += 1,
                     Counted::Repeated => self.outcome.withheld[REPEAT] += 1,
-                    Counted::Reached(_) if !self.may_keep() => {
-                        // The next event reaches it again.
-                        counts.matched_s = matched_s;
-                        self.outcome.withheld[RATE] += 1;
-                    }
                     Counted::Reached(count) => {
-                        match last_told {
-                            Some(found) => self.matched(found, Some(count))?,
-                            // It is near a match that the shard knows of; a later one is remembered.
-                            None => counts.matched_s = matched_s,
+                        // There is nothing to tell only if a match near it was forgotten since.
+                        if let Some(found) = &occurrence.found {
+                            self.matched(found, Some(count))?;
                         }
                     }
                 }
             }
         }
-        self.outcome.known.extend(counts.matched_s.map(|matched_s| (hash, matched_s)));
-        let newest_s = group.events.iter().map(|occurrence| occurrence.time_s).max().unwrap_or(0);
+        self.outcome.known.extend(counts.matched_s.last().map(|matched_s| (hash, *matched_s)));
+        let newest_s = threshold.newest_s(&counts).unwrap_or_default();
         let until_s = newest_s.saturating_add(threshold.within_s + stateful::LATENESS_S + rule.repeat_s);
         self.memory.put_value(&key, &row_of(counts), until_s)
     }
@@ -435,7 +417,7 @@ fn counts_of(stored: Option<ValueRow>) -> Counts {
                 .into_iter()
                 .map(|(bucket, values)| (bucket, values.into_iter().collect()))
                 .collect(),
-            matched_s,
+            matched_s: matched_s.into_iter().collect(),
         },
         _ => Counts::default(),
     }
@@ -449,6 +431,6 @@ fn row_of(counts: Counts) -> ValueRow {
             .into_iter()
             .map(|(bucket, values)| (bucket, values.into_iter().collect()))
             .collect(),
-        matched_s: counts.matched_s,
+        matched_s: counts.matched_s.into_iter().collect(),
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use hashbrown::{DefaultHashBuilder, HashMap};
 use trailmeter_rules::field::Field;
 use trailmeter_rules::output::field_value;
-use trailmeter_rules::stateful::FirstSeen;
+use trailmeter_rules::stateful::{self, FirstSeen};
 use trailmeter_rules::values::{self, Value};
 use trailmeter_rules::{Rule, RuleSet};
 
@@ -17,10 +17,6 @@ use super::{Call, Taken};
 
 /// Values that are known to be known. Beyond this many the table begins anew, which costs time and nothing else.
 const KEPT: usize = 262_144;
-/// Calls of one value in one commit by which it may be new: one is usual, others come after a long silence.
-const MOST_SIGHTINGS: usize = 8;
-/// Calls of one group in one commit that are told of, should it be them that reach the number.
-const MOST_TOLD: usize = 1000;
 /// Bytes of a value; a longer one is told apart by a hash of it.
 const MAX_VALUE_BYTES: usize = 512;
 
@@ -32,7 +28,7 @@ pub struct RuleDelta {
     pub ruleset: u64,
     /// Calls that met its condition.
     pub met: u64,
-    /// The least event time of them, in seconds since 1970.
+    /// Event time of the first of them, in seconds since 1970.
     pub first_s: i64,
     /// Of a rule that remembers nothing: the calls, up to the cap.
     pub found: Vec<Taken>,
@@ -46,9 +42,11 @@ pub struct RuleDelta {
 pub struct Seen {
     /// The value, as it is stored.
     pub value: String,
-    /// Who learns it, as it is stored; empty if the rule learns as a whole.
+    /// Who learns it, as it is stored, by its first sighting; empty if the rule learns as a whole.
     pub learner: String,
-    /// The greatest event time, in seconds since 1970.
+    /// Its place among the values of the commit, by their first calls.
+    pub place: usize,
+    /// The greatest event time that is to be remembered, in seconds since 1970.
     pub last_s: i64,
     /// Calls by which it may be new, in their order.
     pub sightings: Vec<Sighting>,
@@ -66,10 +64,10 @@ pub struct Sighting {
 pub struct Group {
     /// The group's values, as they are stored.
     pub value: String,
+    /// Its place among the groups of the commit, by their first calls.
+    pub place: usize,
     /// Its events, in their order.
     pub events: Vec<Occurrence>,
-    /// Event time of the last that is told of.
-    told_s: i64,
 }
 
 /// Events of a group that came one after the other in the same second.
@@ -78,9 +76,11 @@ pub struct Occurrence {
     pub time_s: i64,
     /// How many.
     pub count: u64,
+    /// The newest event time of the shard up to it, in seconds since 1970.
+    pub newest_s: i64,
     /// The hash of the distinct value, if such are counted.
     pub distinct: Option<u64>,
-    /// What is told of the last of them; of many in one commit only of the first.
+    /// What is told of it; none if it lies too near a match to be one.
     pub found: Option<Taken>,
 }
 
@@ -96,8 +96,8 @@ pub struct Delta {
     ruleset: u64,
     per_minute: u32,
     hasher: DefaultHashBuilder,
-    /// Values that are known, by their hash, with the greatest event time that is known; and groups, with that of their
-    /// last match.
+    /// Values that are known, by their hash, with the greatest event time that is remembered; and groups, with that of
+    /// their last match.
     known: HashMap<u64, i64>,
     has_news: bool,
     bytes: usize,
@@ -117,16 +117,15 @@ impl Delta {
     /// event time since 1970.
     pub fn add(&mut self, number: u32, rule: &Arc<Rule>, call: &Call<'_>) -> Option<i64> {
         let Self { current, told, ruleset, per_minute, hasher, known, has_news, bytes, .. } = self;
-        let delta = current[number as usize].get_or_insert_with(|| RuleDelta::of(rule, *ruleset));
+        let delta =
+            current[number as usize].get_or_insert_with(|| RuleDelta::of(rule, *ruleset, call.time_s));
         delta.met += 1;
-        delta.first_s = delta.first_s.min(call.time_s);
         let added = match (&rule.first_seen, &rule.threshold) {
             (Some(first_seen), _) => {
                 let hash = hash(hasher, rule, &first_seen.by, call)?;
                 let known_s = known.get(&hash).copied();
-                let quiet_s = known_s.map(|known_s| known_s.saturating_add(first_seen.lag_s()));
-                if quiet_s.is_some_and(|quiet_s| call.time_s <= quiet_s) {
-                    return quiet_s;
+                if known_s.is_some_and(|known_s| call.time_s <= known_s) {
+                    return known_s;
                 }
                 delta.see(hash, first_seen, call, known_s)
             }
@@ -198,12 +197,12 @@ fn may_tell(told: &mut (u64, u32), minute: u64, per_minute: u32) -> bool {
 }
 
 impl RuleDelta {
-    fn of(rule: &Arc<Rule>, ruleset: u64) -> Self {
+    fn of(rule: &Arc<Rule>, ruleset: u64, first_s: i64) -> Self {
         Self {
             rule: Arc::clone(rule),
             ruleset,
             met: 0,
-            first_s: i64::MAX,
+            first_s,
             found: Vec::new(),
             seen: HashMap::new(),
             groups: HashMap::new(),
@@ -212,17 +211,22 @@ impl RuleDelta {
 
     /// A call has this value. Returns the bytes of what is to be told, if it may be new.
     fn see(&mut self, hash: u64, rule: &FirstSeen, call: &Call<'_>, known_s: Option<i64>) -> Option<usize> {
+        let place = self.seen.len();
         let seen = self.seen.entry(hash).or_insert_with(|| Seen {
             value: stored(&rule.by, call),
-            learner: stored(&rule.learn_by, call),
+            learner: String::new(),
+            place,
             last_s: known_s.unwrap_or(i64::MIN),
             sightings: Vec::new(),
         });
-        let is_unknown = seen.last_s == i64::MIN || call.time_s - seen.last_s > rule.forget_after_s;
         let before_s = seen.last_s;
-        seen.last_s = seen.last_s.max(call.time_s);
-        if !is_unknown || seen.sightings.len() == MOST_SIGHTINGS {
+        seen.last_s = before_s.max(rule.remembered_s(call.time_s));
+        let is_known = before_s > i64::MIN;
+        if is_known && !rule.is_forgotten(stateful::Seen { last_s: before_s }, call.time_s) {
             return None;
+        }
+        if seen.sightings.is_empty() {
+            seen.learner = stored(&rule.learn_by, call);
         }
         let found = Taken::of(&self.rule, call);
         let bytes = found.bytes() + seen.value.len();
@@ -230,7 +234,8 @@ impl RuleDelta {
         Some(bytes)
     }
 
-    /// A call is one of this group; if it can't be the one that matches, nothing is taken of it. Returns roughly the bytes that are added.
+    /// A call is one of this group; if it can't be the one that matches, nothing is taken of it. Returns roughly the bytes
+    /// that are added.
     fn count(
         &mut self,
         hash: u64,
@@ -239,27 +244,23 @@ impl RuleDelta {
         may_match: bool,
         call: &Call<'_>,
     ) -> usize {
+        let place = self.groups.len();
         let group = self.groups.entry(hash).or_insert_with(|| Group {
             value: stored(by, call),
+            place,
             events: Vec::new(),
-            told_s: i64::MIN,
         });
-        // Of a flood the first are told of, and the first that comes after `repeat`.
-        let is_after = call.time_s.saturating_sub(group.told_s) >= self.rule.repeat_s;
-        let is_told = may_match && (group.events.len() < MOST_TOLD || is_after);
-        if !is_told
+        let Call { time_s, newest_s, .. } = *call;
+        if !may_match
             && let Some(last) = group.events.last_mut()
-            && (last.time_s, last.distinct) == (call.time_s, distinct)
+            && (last.time_s, last.newest_s, last.distinct) == (time_s, newest_s, distinct)
         {
             last.count += 1;
             return 0;
         }
-        if is_told {
-            group.told_s = call.time_s;
-        }
-        let found = is_told.then(|| Taken::of(&self.rule, call));
+        let found = may_match.then(|| Taken::of(&self.rule, call));
         let bytes = size_of::<Occurrence>() + found.as_ref().map_or(0, Taken::bytes);
-        group.events.push(Occurrence { time_s: call.time_s, count: 1, distinct, found });
+        group.events.push(Occurrence { time_s, count: 1, newest_s, distinct, found });
         bytes
     }
 }

@@ -17,6 +17,8 @@ pub struct Call<'c> {
     pub texts: &'c Texts<'c>,
     /// Its time, in seconds since 1970.
     pub time_s: i64,
+    /// The newest event time of its shard up to it, in seconds since 1970.
+    pub newest_s: i64,
     /// Its number in the shard since the start.
     pub number: u64,
     /// The minute of wall time (since 1970) in which it is judged.

@@ -33,6 +33,7 @@ struct Judging {
     now_s: i64,
     ids: HashSet<u128>,
     events: u64,
+    newest_s: i64,
     scratch: String,
     hasher: DefaultHashBuilder,
 }
@@ -47,6 +48,7 @@ impl Trial {
             now_s: (now_ms / 1000).cast_signed(),
             ids: HashSet::new(),
             events: 0,
+            newest_s: i64::MIN,
             scratch: String::new(),
             hasher: DefaultHashBuilder::default(),
         };
@@ -89,10 +91,12 @@ impl Sink for Judging {
         let Verdict::Call { time_s } = judge::judge(event, &self.policy, self.now_s, is_duplicate) else {
             return;
         };
+        self.newest_s = self.newest_s.max(time_s);
         let principal = principal::principal(event, &mut self.scratch);
         let account_id = event.account_id();
         let texts = &Texts::of(event, account_id, principal, &self.hasher);
-        self.detector.call(Call { event, json, texts, time_s, minute: 0, number: 0 });
+        let newest_s = self.newest_s;
+        self.detector.call(Call { event, json, texts, time_s, newest_s, minute: 0, number: 0 });
     }
 
     fn rejected(&mut self, _: EventRejection, _: &[u8]) {
@@ -136,5 +140,123 @@ impl Memory for Remembered {
 
     fn keep(&mut self, _: StoredMatch) -> Result<(), Infallible> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use trailmeter_rules::{Matching, SourceFile};
+
+    use super::*;
+
+    const RULES: &str = "
+- {rule: Counted, desc: d, condition: ct.name exists, output: x, priority: INFO, source: aws_cloudtrail,
+   threshold: {count: 2, within: 5m, by: [ct.region]}, repeat: 10m}
+- {rule: Different, desc: d, condition: ct.name exists, output: x, priority: INFO, source: aws_cloudtrail,
+   threshold: {count: 2, within: 5m, by: [ct.region], distinct: ct.name}, repeat: 0s}
+- {rule: Seen, desc: d, condition: ct.name exists, output: x, priority: INFO, source: aws_cloudtrail,
+   first_seen: {by: [ct.name, ct.region], forget_after: 1h}}
+- {rule: Learned, desc: d, condition: ct.name exists, output: x, priority: INFO, source: aws_cloudtrail,
+   first_seen: {by: [ct.name, ct.region], learn_for: 20m, learn_by: [ct.region]}}
+";
+
+    /// What rules remember, and their matches.
+    #[derive(Default)]
+    struct Kept {
+        remembered: Remembered,
+        matches: Vec<(String, String, Option<u64>)>,
+    }
+
+    impl Memory for Kept {
+        type Error = Infallible;
+
+        fn rule(&mut self, name: &str) -> Result<RuleRow, Infallible> {
+            self.remembered.rule(name)
+        }
+
+        fn put_rule(&mut self, name: &str, row: &RuleRow) -> Result<(), Infallible> {
+            self.remembered.put_rule(name, row)
+        }
+
+        fn value(&mut self, key: &ValueKey) -> Result<Option<ValueRow>, Infallible> {
+            self.remembered.value(key)
+        }
+
+        fn put_value(&mut self, key: &ValueKey, row: &ValueRow, until_s: i64) -> Result<(), Infallible> {
+            self.remembered.put_value(key, row, until_s)
+        }
+
+        fn has_room(&mut self) -> Result<bool, Infallible> {
+            Ok(true)
+        }
+
+        fn keep(&mut self, matched: StoredMatch) -> Result<(), Infallible> {
+            self.matches.push((matched.rule, matched.found.event_id, matched.count));
+            Ok(())
+        }
+    }
+
+    /// What becomes of a call.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum After {
+        Nothing,
+        Commit,
+        /// A commit, and a process that begins anew.
+        Restart,
+    }
+
+    fn matches(calls: &[(i64, u8, bool, After)], is_disturbed: bool) -> Vec<(String, String, Option<u64>)> {
+        let loaded = RuleSet::load(&[SourceFile::new("rules.yaml", RULES)], Matching::All);
+        let active = ActiveRules { per_minute: u32::MAX, ..ActiveRules::of(Arc::new(loaded.rules.unwrap())) };
+        let limits = Limits { decompressed_bytes: 10_000, event_bytes: 10_000, depth: 100 };
+        let mut trial = Trial::new(RuleSet::empty(), limits, Policy::default(), 1_700_000_000_000);
+        trial.judging.detector = Detector::new(&active);
+        let mut kept = Kept::default();
+        let deciding = Deciding { per_minute: u32::MAX, ..Deciding::default() };
+        let mut time_s = 1_690_000_000;
+        for (number, (later_s, name, is_here, after)) in calls.iter().enumerate() {
+            // Most come in their order, some do not.
+            time_s += later_s;
+            let event = serde_json::json!({
+                "eventID": number.to_string(), "eventSource": "s3.amazonaws.com", "eventName": format!("Get{name}"),
+                "eventTime": crate::event::time::format(time_s), "awsRegion": if *is_here { "a" } else { "b" },
+                "userIdentity": {"type": "AWSService", "invokedBy": "x"},
+            });
+            trial.decoder.decode(&Payload::Bytes(event.to_string().into()), &mut trial.judging);
+            let is_last = number + 1 == calls.len();
+            if is_last || is_disturbed && *after != After::Nothing {
+                let (outcomes, _) = decide(&trial.judging.detector.take(), &deciding, &mut kept).unwrap();
+                outcomes.iter().for_each(|outcome| trial.judging.detector.remember(&outcome.known));
+            }
+            if is_disturbed && *after == After::Restart {
+                trial.judging.detector = Detector::new(&active);
+            }
+        }
+        kept.matches.sort();
+        kept.matches
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        /// Which calls match does not depend on where commits and restarts fall.
+        #[test]
+        fn commits_and_restarts_change_nothing(
+            calls in proptest::collection::vec(
+                (
+                    prop_oneof![4 => 0i64..8, 4 => 0i64..200, 2 => -1500i64..0, 1 => 3590i64..3610],
+                    0u8..3,
+                    any::<bool>(),
+                    prop_oneof![Just(After::Nothing), Just(After::Commit), Just(After::Restart)],
+                ),
+                1..80,
+            ),
+        ) {
+            let undisturbed = matches(&calls, false);
+            // A first call is new.
+            prop_assert!(!undisturbed.is_empty());
+            prop_assert_eq!(matches(&calls, true), undisturbed);
+        }
     }
 }

@@ -141,7 +141,7 @@ impl Counter {
         let call = callers::Call { event, texts, time_s, account_id, principal, is_outside };
         pending.weak.count(&call, &self.settings.weak_callers);
         let minute = self.now_ms / 60_000;
-        self.detector.call(detect::Call { event, json, texts, time_s, minute, number: 0 });
+        self.detector.call(detect::Call { event, json, texts, time_s, newest_s, minute, number: 0 });
         let totals = &mut pending.totals;
         totals.calls += 1;
         totals.late += u64::from(!is_in_windows);

@@ -156,9 +156,11 @@ impl ShardView {
 }
 
 impl Views {
-    /// The newest event time of the shard that is furthest behind, in seconds since 1970; none if all have caught up.
-    pub fn slowest_s(&self) -> Option<i64> {
-        self.shards.read().values().filter_map(|view| view.behind_at_s()).min()
+    /// The newest event time of the shard that is furthest behind, in seconds since 1970, of all but this one; none if
+    /// they have caught up.
+    pub fn slowest_but_s(&self, shard: &ShardId) -> Option<i64> {
+        let shards = self.shards.read();
+        shards.values().filter(|view| view.shard != *shard).filter_map(|view| view.behind_at_s()).min()
     }
 
     /// Adds a view, and takes those away that it inherits, in one step: no reader sees a count twice or not at all.

@@ -284,7 +284,7 @@ impl Worker {
                 is_learning: judge.is_learning,
                 alert_link: judge.alert_link.clone(),
                 per_minute: settings.rules.per_minute,
-                slowest_s: self.views.slowest_s(),
+                slowest_s: self.views.slowest_but_s(self.view.shard()),
             },
             newest_s: self.header.newest_s.unwrap_or_default(),
             state_ids: Arc::clone(&settings.rules.state_ids),

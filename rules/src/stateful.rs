@@ -36,15 +36,22 @@ pub enum Fires {
 /// What is remembered of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// The greatest event time, in seconds since 1970.
+    /// The greatest event time, rounded up by [`FirstSeen::remembered_s`], in seconds since 1970.
     pub last_s: i64,
 }
 
 impl FirstSeen {
-    /// Seconds by which what is remembered of a value may be behind its last event, so that a value that comes again and
-    /// again is not written again and again: a thousandth of what it takes to be forgotten, an hour at most.
-    pub fn lag_s(&self) -> i64 {
-        (self.forget_after_s / 1000).min(3600)
+    /// The time that is remembered of an event at `time_s`: the end of its step. A step is a thousandth of what it takes
+    /// to be forgotten, an hour at most: a value that comes again and again is not written again and again, and what is
+    /// remembered does not depend on which of its events were written.
+    pub fn remembered_s(&self, time_s: i64) -> i64 {
+        let step_s = (self.forget_after_s / 1000).clamp(1, 3600);
+        time_s.div_euclid(step_s).saturating_mul(step_s).saturating_add(step_s - 1)
+    }
+
+    /// Whether an event at `time_s` comes after a silence in which the value was forgotten.
+    pub fn is_forgotten(&self, seen: Seen, time_s: i64) -> bool {
+        time_s.saturating_sub(seen.last_s) > self.forget_after_s
     }
 
     /// Adds an event at `time_s` to what is remembered of its value. `learning_until_s`: up to there values are only
@@ -52,12 +59,12 @@ impl FirstSeen {
     ///
     /// An event that is late, older than the last that was seen, changes nothing.
     pub fn see(&self, seen: Option<Seen>, time_s: i64, learning_until_s: i64) -> (Seen, bool) {
-        let is_forgotten = |seen: Seen| time_s.saturating_sub(seen.last_s) > self.forget_after_s;
         let fires = match seen {
             None => self.fires != Fires::Returning,
-            Some(seen) => is_forgotten(seen) && self.fires != Fires::New,
+            Some(seen) => self.is_forgotten(seen, time_s) && self.fires != Fires::New,
         };
-        let last_s = seen.map_or(time_s, |seen| seen.last_s.max(time_s));
+        let last_s = self.remembered_s(time_s);
+        let last_s = seen.map_or(last_s, |seen| seen.last_s.max(last_s));
         (Seen { last_s }, fires && time_s >= learning_until_s)
     }
 }
@@ -81,6 +88,8 @@ pub struct Threshold {
 pub const LATENESS_S: i64 = 15 * 60;
 /// Buckets of a group that are kept, whatever is waited for.
 const MOST_BUCKETS: usize = 20_000;
+/// Matches of a group whose times are kept. What is older than all of them counts as told of.
+const MOST_MATCHES: usize = 100;
 /// Different values are told apart up to this number.
 pub const MAX_DISTINCT: u64 = 10_000;
 
@@ -91,8 +100,18 @@ pub struct Counts {
     pub buckets: BTreeMap<i64, u64>,
     /// Hashes of the different values, by bucket.
     pub distinct: BTreeMap<i64, BTreeSet<u64>>,
-    /// Event time of the last match, in seconds since 1970.
-    pub matched_s: Option<i64>,
+    /// Event times of the last matches, in seconds since 1970, if it takes time until the rule matches again.
+    pub matched_s: BTreeSet<i64>,
+}
+
+impl Counts {
+    /// Whether a match lies less than `repeat_s` before or behind an event at `time_s`. Once it does it always does.
+    fn is_repeated(&self, time_s: i64, repeat_s: i64) -> bool {
+        let is_cut = self.matched_s.len() == MOST_MATCHES && self.matched_s.first() > Some(&time_s);
+        let mut near =
+            self.matched_s.range(time_s.saturating_sub(repeat_s)..=time_s.saturating_add(repeat_s));
+        is_cut || near.any(|matched_s| (time_s - matched_s).abs() < repeat_s)
+    }
 }
 
 /// What an event did to its group.
@@ -119,11 +138,11 @@ impl Threshold {
         self.within_s.div_euclid(self.bucket_s()) + i64::from(self.within_s % self.bucket_s() != 0)
     }
 
-    /// Adds an event at `time_s`, with the hash of its distinct value. It matches again only `repeat_s` after the last
-    /// match. `slowest_s` is the newest event time of the shard that is furthest behind.
+    /// Adds an event at `time_s`, with the hash of its distinct value. It does not match less than `repeat_s` before or
+    /// behind another match. `slowest_s` is the newest event time of the shard that is furthest behind.
     ///
-    /// The stretch may lie anywhere around the event, so the order in which events come does not matter while none is
-    /// late.
+    /// The stretch may lie anywhere around the event, so whether the number is reached does not depend on the order in
+    /// which events come while none is late; which of them reaches it does.
     pub fn count(
         &self,
         counts: &mut Counts,
@@ -160,11 +179,23 @@ impl Threshold {
         if most < self.count {
             return Counted::Below;
         }
-        if counts.matched_s.is_some_and(|matched_s| (time_s - matched_s).abs() < repeat_s) {
+        if counts.is_repeated(time_s, repeat_s) {
             return Counted::Repeated;
         }
-        counts.matched_s = Some(counts.matched_s.map_or(time_s, |matched_s| matched_s.max(time_s)));
+        if repeat_s > 0 {
+            let needed_s = oldest.saturating_mul(self.bucket_s()).saturating_sub(repeat_s);
+            counts.matched_s = counts.matched_s.split_off(&needed_s);
+            counts.matched_s.insert(time_s);
+            if counts.matched_s.len() > MOST_MATCHES {
+                counts.matched_s.pop_first();
+            }
+        }
         Counted::Reached(most)
+    }
+
+    /// The time of a group's newest event, to its bucket, in seconds since 1970.
+    pub fn newest_s(&self, counts: &Counts) -> Option<i64> {
+        Some(self.newest(counts)?.saturating_mul(self.bucket_s()))
     }
 
     fn newest(&self, counts: &Counts) -> Option<i64> {
@@ -233,6 +264,35 @@ mod tests {
         assert_eq!((count(0, 0), count(50_000, 0)), (Counted::Below, Counted::Below));
         assert_eq!((count(1, 1), count(2, 2)), (Counted::Below, Counted::Reached(3)));
         assert_eq!(count(2, 50_000), Counted::Late);
+    }
+
+    #[test]
+    fn matches_keep_their_distance_before_and_behind() {
+        let (rule, mut counts) = (threshold(1, 60), Counts::default());
+        let mut is_match =
+            |time_s| matches!(rule.count(&mut counts, time_s, None, 100, i64::MAX), Counted::Reached(_));
+        assert!(is_match(1000) && is_match(1100));
+        assert!(!is_match(901) && !is_match(999) && !is_match(1050) && !is_match(1199));
+        assert!(is_match(900) && !is_match(801) && is_match(1200));
+        assert!((0..200).all(|at| is_match(2000 + 100 * at)));
+        assert_eq!(counts.matched_s.len(), 11, "what is too old for another call is forgotten");
+    }
+
+    #[test]
+    fn what_is_remembered_does_not_depend_on_which_events_are_written() {
+        let rule = FirstSeen {
+            by: Vec::new(),
+            forget_after_s: 86_400,
+            learn_for_s: 0,
+            learn_by: Vec::new(),
+            fires: Fires::Both,
+        };
+        let last_s = rule.remembered_s(1_000_000);
+        assert!((1_000_000..1_000_000 + 86).contains(&last_s));
+        // All events of a step are remembered as one.
+        assert!((last_s - 85..=last_s).all(|time_s| rule.remembered_s(time_s) == last_s));
+        assert!(!rule.is_forgotten(Seen { last_s }, last_s + 86_400));
+        assert!(rule.is_forgotten(Seen { last_s }, last_s + 86_401));
     }
 
     #[test]
