@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use trailmeter::decode::{Decoder, Limits};
 use trailmeter::detect::ActiveRules;
 use trailmeter::detect::packs::PACKS;
-use trailmeter::detect::source::read_path;
+use trailmeter::detect::source::{OtherFiles, read_path};
 use trailmeter::duplicates::{DuplicateLimits, Duplicates};
 use trailmeter::event::judge::Policy;
 use trailmeter::generate::{Generator, Options};
@@ -39,8 +39,8 @@ fn main() {
     let packs = || PACKS.iter().map(|(name, text)| SourceFile::new(*name, *text)).collect::<Vec<_>>();
     sets.push(("our packs", active(packs())));
     if corpus.exists() {
-        let falco = read_path(&corpus.join("falco/aws_cloudtrail_rules.yaml")).unwrap();
-        let sigma = read_path(&corpus.join("sigma-aws-cloudtrail")).unwrap();
+        let falco = read_path(&corpus.join("falco/aws_cloudtrail_rules.yaml"), OtherFiles::Refused).unwrap();
+        let sigma = read_path(&corpus.join("sigma-aws-cloudtrail"), OtherFiles::Refused).unwrap();
         sets.push(("the 22 of Falco", active(falco.clone())));
         sets.push(("the 57 of Sigma", active(sigma.clone())));
         sets.push(("all of these", active([falco, sigma, packs()].concat())));

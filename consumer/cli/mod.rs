@@ -74,10 +74,15 @@ impl Failure {
     }
 }
 
+fn cleaned(line: &str) -> String {
+    line.chars().map(trailmeter_rules::diagnostic::visible).collect()
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Usage(message) => f.write_str(message),
+            // Names of files and rules are others' texts.
+            Self::Usage(message) => f.write_str(&message.lines().map(cleaned).collect::<Vec<_>>().join("\n")),
             Self::Runtime(error) => write!(f, "{error:#}"),
         }
     }

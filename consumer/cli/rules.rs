@@ -8,13 +8,14 @@ mod test;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use trailmeter_rules::diagnostic::visible;
 use trailmeter_rules::{Diagnostic, Loaded, Matching, RuleSet, SourceFile};
 
 use super::Failure;
 use crate::config::Config;
 use crate::config::raw::RawMatching;
 use crate::detect::packs::{self, PACKS};
-use crate::detect::source::{RuleSources, read_path};
+use crate::detect::source::{OtherFiles, RuleSources, read_path};
 
 #[derive(Args)]
 pub struct RulesArguments {
@@ -88,7 +89,7 @@ impl Named {
             })?);
         }
         for path in &self.files {
-            files.extend(read_path(path).map_err(Failure::Usage)?);
+            files.extend(read_path(path, OtherFiles::Read).map_err(Failure::Usage)?);
         }
         Ok((files, asked.unwrap_or_default()))
     }
@@ -129,13 +130,20 @@ fn counted(diagnostics: &[Diagnostic]) -> String {
     format!("{}, {}", plural(errors, "error"), plural(warnings, "warning"))
 }
 
+/// A text as it may stand in a line on a terminal.
+fn shown(text: &str) -> String {
+    text.chars().map(visible).collect()
+}
+
 /// Lines of columns, each as wide as its widest cell; the last one is not padded.
 fn table(rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| shown(cell)).collect()).collect();
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
-    for row in rows {
+    for row in &rows {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
         text += cells.collect::<Vec<_>>().join("  ").trim_end();
         text.push('\n');

@@ -1,6 +1,7 @@
 //! The rules in force: read at the start, and again when their files change.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use trailmeter_rules::{Diagnostic, RuleSet};
@@ -8,6 +9,11 @@ use trailmeter_rules::{Diagnostic, RuleSet};
 use crate::detect::source::{RuleSources, RulesError};
 use crate::metrics::Metrics;
 use crate::web::RulesStatus;
+
+/// Files that were changed are taken once they have not changed for so long.
+const SETTLED_AFTER: Duration = Duration::from_millis(250);
+/// Files that change all the time are taken as they are after so many looks.
+const MOST_LOOKS: usize = 8;
 
 /// Reads rules, and keeps what became of it for people.
 pub struct RulesInForce {
@@ -103,7 +109,28 @@ impl RulesInForce {
             return false;
         }
         // What is wrong was told.
+        let Some(mut hash) = self.read_hash().await else {
+            return self.read_again(self.sources.clone(), now_ms).await.unwrap_or(false);
+        };
+        if hash == self.set.hash() && self.refused.is_none() {
+            return false;
+        }
+        if self.tried != Some(hash) {
+            // Whoever writes may not be done: a file that is cut short may well be rules, too.
+            for _ in 0..MOST_LOOKS {
+                tokio::time::sleep(SETTLED_AFTER).await;
+                let again = self.read_hash().await.unwrap_or_default();
+                if std::mem::replace(&mut hash, again) == again {
+                    break;
+                }
+            }
+        }
         self.read_again(self.sources.clone(), now_ms).await.unwrap_or(false)
+    }
+
+    async fn read_hash(&self) -> Option<u64> {
+        let files = self.sources.read().await.ok()?;
+        Some(trailmeter_rules::hash(&files, self.sources.matching))
     }
 
     fn take(&mut self, set: RuleSet, warnings: Vec<Diagnostic>, now_ms: u64) {

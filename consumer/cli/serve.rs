@@ -232,11 +232,11 @@ fn settings_of(config: &Config, rules: &RulesInForce) -> Settings {
 /// Rules that can't be used at the start: broken ones are a matter of the config, unreadable ones may be none of ours.
 fn of_rules(error: RulesError) -> Failure {
     match error {
-        RulesError::Broken(_) => Failure::Usage(error.to_string()),
+        RulesError::Broken(_) => Failure::Usage(format!("rules: {error}")),
         RulesError::Unreadable(why) if why.contains("s3://") => {
             Failure::Runtime(anyhow::anyhow!("rules: {why}"))
         }
-        error => Failure::Usage(error.to_string()),
+        error => Failure::Usage(format!("rules: {error}")),
     }
 }
 

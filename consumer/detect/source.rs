@@ -6,13 +6,17 @@
 mod s3;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use trailmeter_rules::{Diagnostic, Matching, RuleSet, SourceFile};
 
 use super::packs;
 
 /// All rule files together; more than this is none.
 const MAX_BYTES: usize = 64 << 20;
+/// What takes longer to read is told.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Folders in folders.
 const MAX_DEPTH: usize = 16;
 
@@ -73,12 +77,12 @@ pub enum RulesError {
 impl std::fmt::Display for RulesError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Unreadable(why) => write!(f, "rules: {why}"),
+            Self::Unreadable(why) => f.write_str(why),
             Self::Broken(diagnostics) => {
                 let errors: Vec<String> =
                     diagnostics.iter().filter(|found| found.is_error()).map(ToString::to_string).collect();
                 let noun = if errors.len() == 1 { "error" } else { "errors" };
-                write!(f, "rules: {} {noun}\n{}", errors.len(), errors.join("\n\n"))
+                write!(f, "{} {noun}\n{}", errors.len(), errors.join("\n\n"))
             }
         }
     }
@@ -100,11 +104,7 @@ impl RuleSources {
         let mut files: Vec<SourceFile> = self.packs.iter().filter_map(|name| packs::pack(name)).collect();
         for place in &self.places {
             let found = match place {
-                Place::Path(path) => {
-                    let path = path.clone();
-                    let read = tokio::task::spawn_blocking(move || read_path(&path)).await;
-                    read.unwrap_or_else(|error| Err(error.to_string()))
-                }
+                Place::Path(path) => read_in_time(path).await,
                 Place::S3 { bucket, prefix } => s3::read(bucket, prefix).await,
             };
             files.extend(found.map_err(RulesError::Unreadable)?);
@@ -120,7 +120,7 @@ impl RuleSources {
         let mut files: Vec<SourceFile> = self.packs.iter().filter_map(|name| packs::pack(name)).collect();
         for place in &self.places {
             if let Place::Path(path) = place {
-                files.extend(read_path(path).map_err(RulesError::Unreadable)?);
+                files.extend(read_path(path, OtherFiles::Refused).map_err(RulesError::Unreadable)?);
             }
         }
         bounded(files)
@@ -148,12 +148,41 @@ fn bounded(files: Vec<SourceFile>) -> Result<Vec<SourceFile>, RulesError> {
     Ok(files)
 }
 
-/// Reads a file, or all files of a folder whose names end in `.yaml` or `.yml`. The message names the fix.
-pub fn read_path(path: &Path) -> Result<Vec<SourceFile>, String> {
+/// What becomes of pipes and devices, whose end may never come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OtherFiles {
+    /// One that is named itself is read: a shell may put what a command prints there.
+    Read,
+    /// None is read.
+    Refused,
+}
+
+/// Reads a path, unless that takes so long that whoever waits for it should be told. What hangs goes on hanging, so at
+/// most one read does.
+async fn read_in_time(path: &Path) -> Result<Vec<SourceFile>, String> {
+    static READING: Semaphore = Semaphore::const_new(1);
+    let shown = path.display().to_string();
+    let path = path.to_owned();
+    let read = async move {
+        let turn = READING.acquire().await;
+        let read = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            read_path(&path, OtherFiles::Refused)
+        });
+        read.await.unwrap_or_else(|error| Err(error.to_string()))
+    };
+    let late = |_| Err(format!("{shown} can't be read: it takes more than {} s", READ_TIMEOUT.as_secs()));
+    tokio::time::timeout(READ_TIMEOUT, read).await.unwrap_or_else(late)
+}
+
+/// Reads a file, or all files of a folder whose names end in `.yaml` or `.yml`. The message names the fix. A folder
+/// without any is one that holds nothing, of which rules that are read warn.
+pub fn read_path(path: &Path, others: OtherFiles) -> Result<Vec<SourceFile>, String> {
     let mut paths = Vec::new();
-    list(path, 0, &mut paths)?;
+    list(path, 0, others, &mut paths)?;
     if paths.is_empty() {
-        tracing::debug!(path = %path.display(), "the folder holds no rules: files must end in .yaml or .yml");
+        let shown = path.display().to_string();
+        return Ok(vec![SourceFile::new(format!("{}/", shown.trim_end_matches('/')), "")]);
     }
     paths.iter().map(|path| read_file(path)).collect()
 }
@@ -161,20 +190,30 @@ pub fn read_path(path: &Path) -> Result<Vec<SourceFile>, String> {
 fn read_file(path: &Path) -> Result<SourceFile, String> {
     let shown = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|error| format!("{shown} can't be read: {error}"))?;
-    let text = String::from_utf8(bytes).map_err(|_| format!("{shown} is no text (UTF-8)"))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        format!("{shown} is no text: save it as UTF-8 (byte {at} is not)")
+    })?;
     Ok(SourceFile::new(shown, text))
 }
 
 /// The file itself, or the rule files below a folder, by name; hidden ones are left out, such as those by which
 /// Kubernetes replaces a ConfigMap in one step.
-fn list(path: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), String> {
+fn list(path: &Path, depth: usize, others: OtherFiles, found: &mut Vec<PathBuf>) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("{} can't be read: {error}", path.display());
-    if !std::fs::metadata(path).map_err(failed)?.is_dir() {
+    let metadata = std::fs::metadata(path).map_err(failed)?;
+    if !metadata.is_dir() {
+        if !metadata.is_file() && (depth > 0 || others == OtherFiles::Refused) {
+            return Err(format!("{} can't be read: it is no file but a pipe or a device", path.display()));
+        }
         found.push(path.to_owned());
         return Ok(());
     }
     if depth > MAX_DEPTH {
-        return Err(format!("{} is nested too deep", path.display()));
+        let path = path.display();
+        return Err(format!(
+            "{path} can't be read: more than {MAX_DEPTH} folders deep, or a link to one around it"
+        ));
     }
     let mut entries: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(path).map_err(failed)? {
@@ -185,7 +224,7 @@ fn list(path: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Strin
         let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let is_rules = name.ends_with(".yaml") || name.ends_with(".yml");
         if !name.starts_with('.') && (is_rules || entry.is_dir()) {
-            list(&entry, depth + 1, found)?;
+            list(&entry, depth + 1, others, found)?;
         }
     }
     Ok(())

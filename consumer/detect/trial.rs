@@ -3,7 +3,7 @@
 //! Enters: records, through the same decoder and judgement as a stream's. Leaves: how many events there were, and how
 //! often each rule matched.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -33,6 +33,8 @@ struct Judging {
     now_s: i64,
     ids: HashSet<u128>,
     events: u64,
+    /// Events and records that rules were not asked about, by reason.
+    passed_over: BTreeMap<&'static str, u64>,
     newest_s: i64,
     scratch: String,
     hasher: DefaultHashBuilder,
@@ -48,6 +50,7 @@ impl Trial {
             now_s: (now_ms / 1000).cast_signed(),
             ids: HashSet::new(),
             events: 0,
+            passed_over: BTreeMap::new(),
             newest_s: i64::MIN,
             scratch: String::new(),
             hasher: DefaultHashBuilder::default(),
@@ -72,6 +75,12 @@ impl Trial {
         self.judging.events
     }
 
+    /// How many events rules were not asked about, and records without events, by reason: their names in
+    /// [`crate::totals`].
+    pub fn passed_over(&self) -> &BTreeMap<&'static str, u64> {
+        &self.judging.passed_over
+    }
+
     /// Calls that came too late to be counted by a threshold.
     pub fn late(&self) -> u64 {
         self.late
@@ -83,13 +92,22 @@ impl Trial {
     }
 }
 
+impl Judging {
+    fn pass_over(&mut self, reason: &'static str) {
+        *self.passed_over.entry(reason).or_default() += 1;
+    }
+}
+
 impl Sink for Judging {
     fn event(&mut self, event: &Event<'_>, json: Value<'_, '_>, _: &[u8]) {
         self.events += 1;
         let ids = &mut self.ids;
         let is_duplicate = |id: &str| !ids.insert(xxhash_rust::xxh3::xxh3_128(id.as_bytes()));
-        let Verdict::Call { time_s } = judge::judge(event, &self.policy, self.now_s, is_duplicate) else {
-            return;
+        let time_s = match judge::judge(event, &self.policy, self.now_s, is_duplicate) {
+            Verdict::Call { time_s } => time_s,
+            Verdict::Rejected(reason) => return self.pass_over(reason.label()),
+            Verdict::Dropped(reason) => return self.pass_over(reason.label()),
+            Verdict::NotCall(category) => return self.pass_over(category.label()),
         };
         self.newest_s = self.newest_s.max(time_s);
         let principal = principal::principal(event, &mut self.scratch);
@@ -99,11 +117,16 @@ impl Sink for Judging {
         self.detector.call(Call { event, json, texts, time_s, newest_s, minute: 0, number: 0 });
     }
 
-    fn rejected(&mut self, _: EventRejection, _: &[u8]) {
+    fn rejected(&mut self, reason: EventRejection, _: &[u8]) {
         self.events += 1;
+        self.pass_over(reason.label());
     }
 
-    fn record(&mut self, _: RecordOutcome, _: &[u8]) {}
+    fn record(&mut self, outcome: RecordOutcome, _: &[u8]) {
+        if let RecordOutcome::Rejected(reason) = outcome {
+            self.pass_over(reason.label());
+        }
+    }
 }
 
 /// What rules remember, in memory.

@@ -71,13 +71,18 @@ impl Diagnostic {
     }
 }
 
-/// Rule files come from many hands: nothing in them moves the cursor of whoever reads the problem.
-fn visible(c: char) -> char {
+/// A character as it may be shown. Rule files come from many hands: nothing in them moves the cursor of whoever reads.
+pub fn visible(c: char) -> char {
     match c {
         '\t' => ' ',
-        c if c.is_control() || turns_text(c) => '\u{fffd}',
+        c if c.is_control() || is_break(c) || turns_text(c) => '\u{fffd}',
         c => c,
     }
+}
+
+/// What some terminals take for the end of a line.
+fn is_break(c: char) -> bool {
+    matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 /// Marks that change the direction in which text is shown.
@@ -93,13 +98,13 @@ impl fmt::Display for Diagnostic {
         };
         let message: String = self.message.chars().map(visible).collect();
         writeln!(f, "{severity}: {message}")?;
-        write!(f, "  --> {}", self.file)?;
+        write!(f, "  --> {}", self.file.chars().map(visible).collect::<String>())?;
         if self.mark.line > 0 {
             write!(f, ":{}:{}", self.mark.line, self.mark.column)?;
         }
         for part in [self.item.as_str(), self.part] {
             if !part.is_empty() {
-                write!(f, ", {}", part.chars().map(visible).collect::<String>())?;
+                write!(f, ", {}", part.chars().take(SHOWN_CHARACTERS).map(visible).collect::<String>())?;
             }
         }
         if self.mark.line > 0 {
@@ -120,7 +125,7 @@ impl fmt::Display for Diagnostic {
 }
 
 /// Problems that are told one by one; each costs a look for its line.
-const MOST_TOLD: usize = 1000;
+const MOST_TOLD: usize = 500;
 
 /// Collects problems.
 #[derive(Default)]

@@ -15,7 +15,7 @@ use crate::rule::{Language, Priority};
 use crate::yaml::{Node, Value};
 pub use exceptions::without_exceptions;
 use item::Change;
-pub use item::ItemReader;
+pub use item::{ItemReader, all};
 pub use own::{duration, first_seen, group, repeat, threshold};
 
 /// Where Falco's rules come from unless they say otherwise.
@@ -210,7 +210,7 @@ fn rule(reader: &mut ItemReader<'_>, collected: &mut Collected) -> Option<()> {
     }
     match reader.change(&APPENDED, &REPLACED)? {
         Change::Define => {
-            let rule = definition(reader, name)?;
+            let rule = definition(reader, name);
             collected.define(rule);
         }
         Change::Append(node) => {
@@ -245,7 +245,8 @@ fn is_toggle(node: &Node) -> bool {
     node.as_mapping().is_some_and(|members| members.len() == 2) && node.get("enabled").is_some()
 }
 
-fn definition(reader: &mut ItemReader<'_>, name: String) -> Option<RuleDefinition> {
+/// What is wrong with one of its keys is in the report; the others are read all the same, and so is what comes behind.
+fn definition(reader: &mut ItemReader<'_>, name: String) -> RuleDefinition {
     let (condition, output) = (reader.phrase("condition"), reader.phrase("output"));
     let description = reader.text("desc");
     let priority = reader.priority();
@@ -255,23 +256,23 @@ fn definition(reader: &mut ItemReader<'_>, name: String) -> Option<RuleDefinitio
     let tags = reader.optional_texts("tags");
     let exceptions = exceptions::read(reader, false);
     let own = own::read(reader);
-    Some(RuleDefinition {
+    RuleDefinition {
         file: reader.file,
         mark: reader.node.mark,
         language: Language::Falco,
-        condition: Condition::Text(condition?),
-        output: output?,
-        description: description?,
-        priority: priority?,
+        condition: condition.map_or(Condition::Broken, Condition::Text),
+        output: output.unwrap_or_else(|| Phrase::new("", reader.file, reader.node.mark)),
+        description: description.unwrap_or_default(),
+        priority: priority.unwrap_or(Priority::Debug),
         source: source.unwrap_or_else(|| DEFAULT_SOURCE.to_owned()),
         enabled,
         tags,
-        exceptions: exceptions?,
+        exceptions: exceptions.unwrap_or_default(),
         skips_unknown_fields,
-        own: own?,
+        own,
         correlation: None,
         name,
-    })
+    }
 }
 
 /// Changes an earlier rule: these keys are appended to, these replaced.
@@ -287,7 +288,8 @@ fn change(
                 let added = reader.phrase("condition")?;
                 match &mut rule.condition {
                     Condition::Text(condition) => condition.append(&added),
-                    _ => reader.not_of_sigma("condition"),
+                    Condition::Broken => {}
+                    Condition::Lowered(_) => reader.not_of_sigma("condition"),
                 }
             }
             "output" => rule.output.append(&reader.phrase("output")?),
@@ -303,7 +305,8 @@ fn change(
                 let new = reader.phrase("condition")?;
                 match &mut rule.condition {
                     Condition::Text(condition) => *condition = new,
-                    _ => reader.not_of_sigma("condition"),
+                    Condition::Broken => {}
+                    Condition::Lowered(_) => reader.not_of_sigma("condition"),
                 }
             }
             "output" => rule.output = reader.phrase("output")?,

@@ -43,6 +43,11 @@ impl Keys {
         Self { names: keys(condition, Dimension::Name), sources: keys(condition, Dimension::Source) }
     }
 
+    /// How many sources and names.
+    pub fn count(&self) -> usize {
+        [&self.names, &self.sources].into_iter().flatten().map(BTreeSet::len).sum()
+    }
+
     /// Whether every event that has what is asked for here has what the other asks for.
     pub fn are_within(&self, other: &Self) -> bool {
         let within = |inner: &Option<BTreeSet<String>>, outer: &Option<BTreeSet<String>>| match (inner, outer)

@@ -6,6 +6,7 @@ use aho_corasick::AhoCorasick;
 use hashbrown::HashSet;
 use memchr::memmem::Finder;
 use regex::{Regex, RegexBuilder};
+use regex_syntax::ast;
 use regex_syntax::hir::{Hir, HirKind};
 
 use crate::ast::{Case, Op, SearchFlags};
@@ -16,7 +17,9 @@ use crate::values::Value;
 use crate::version;
 
 /// A compiled expression beyond this is refused: it would be slow to make ready, and to run.
-const MAX_REGEX_BYTES: usize = 1 << 20;
+const MAX_REGEX_BYTES: usize = 512 << 10;
+/// Texts that one automaton looks for; what it takes to build one grows with their square.
+const MOST_TOGETHER: usize = 2000;
 /// Fewer than this are compared one by one.
 const HASHED_FROM: usize = 9;
 
@@ -228,10 +231,16 @@ impl Matcher {
     /// # Errors
     /// There are too many.
     pub fn contains_one(texts: &[&str], case: Case) -> Result<Self, NotReady> {
-        let finder = AhoCorasick::builder().ascii_case_insensitive(case == Case::Ignored).build(texts);
-        finder
-            .map(Self::ContainsOne)
-            .map_err(|error| (format!("the values are too many ({error})"), String::new()))
+        let finder = |texts| {
+            let finder = AhoCorasick::builder().ascii_case_insensitive(case == Case::Ignored).build(texts);
+            finder
+                .map(Self::ContainsOne)
+                .map_err(|error| (format!("the values are too many ({error})"), String::new()))
+        };
+        if texts.len() <= MOST_TOGETHER {
+            return finder(texts);
+        }
+        Ok(Self::OneOf(texts.chunks(MOST_TOGETHER).map(finder).collect::<Result<_, _>>()?))
     }
 }
 
@@ -247,7 +256,7 @@ fn of_text(op: Op, text: &str) -> Result<Matcher, NotReady> {
         Op::EndsWith => Matcher::EndsWith(bytes()),
         Op::Glob => glob(text, Case::Sensitive)?,
         Op::IGlob => glob(text, Case::Ignored)?,
-        Op::Regex => regex(&format!(r"\A(?:{text})\z"), SearchFlags::default())?,
+        Op::Regex => regex(&format!(r"\A(?:{})\z", with_ascii_classes(text)), SearchFlags::default())?,
         Op::Search(flags) => regex(text, flags)?,
         Op::PMatch => Matcher::Below(text.trim_end_matches('/').into()),
         Op::Like(case) => like(&Pattern::parse(text), case)?,
@@ -321,6 +330,65 @@ fn regex(text: &str, flags: SearchFlags) -> Result<Matcher, NotReady> {
     let hir = parser.nest_limit(64).build().parse(text).ok();
     let needed = hir.as_ref().and_then(needed_text).map(|text| Finder::new(&text).into_owned());
     Ok(Matcher::Regex(Box::new(Expression { needed, regex })))
+}
+
+/// An expression in which `\d`, `\s` and `\w` are of ASCII alone, as RE2 has them.
+fn with_ascii_classes(text: &str) -> String {
+    let Ok(ast) = ast::parse::ParserBuilder::new().nest_limit(64).build().parse(text) else {
+        // What is wrong is told by whoever compiles it.
+        return text.to_owned();
+    };
+    let Ok(classes) = ast::visit(&ast, PerlClasses::default());
+    let (mut rewritten, mut end) = (String::with_capacity(text.len()), 0);
+    for (span, class) in classes {
+        rewritten.push_str(&text[end..span.start.offset]);
+        rewritten.push_str(class);
+        end = span.end.offset;
+    }
+    rewritten + &text[end..]
+}
+
+/// Collects Perl's classes with what they stand for, in their order.
+#[derive(Default)]
+struct PerlClasses {
+    found: Vec<(ast::Span, &'static str)>,
+}
+
+impl PerlClasses {
+    fn add(&mut self, class: &ast::ClassPerl) {
+        let text = match (&class.kind, class.negated) {
+            (ast::ClassPerlKind::Digit, false) => "[0-9]",
+            (ast::ClassPerlKind::Digit, true) => "[^0-9]",
+            (ast::ClassPerlKind::Space, false) => r"[\t\n\f\r\x20]",
+            (ast::ClassPerlKind::Space, true) => r"[^\t\n\f\r\x20]",
+            (ast::ClassPerlKind::Word, false) => "[0-9A-Za-z_]",
+            (ast::ClassPerlKind::Word, true) => "[^0-9A-Za-z_]",
+        };
+        self.found.push((class.span, text));
+    }
+}
+
+impl ast::Visitor for PerlClasses {
+    type Output = Vec<(ast::Span, &'static str)>;
+    type Err = std::convert::Infallible;
+
+    fn finish(self) -> Result<Self::Output, Self::Err> {
+        Ok(self.found)
+    }
+
+    fn visit_pre(&mut self, ast: &ast::Ast) -> Result<(), Self::Err> {
+        if let ast::Ast::ClassPerl(class) = ast {
+            self.add(class);
+        }
+        Ok(())
+    }
+
+    fn visit_class_set_item_pre(&mut self, item: &ast::ClassSetItem) -> Result<(), Self::Err> {
+        if let ast::ClassSetItem::Perl(class) = item {
+            self.add(class);
+        }
+        Ok(())
+    }
 }
 
 /// A shell's pattern: `*` any text, `?` a character, `[…]` one of some, `\` takes the next one as it is.

@@ -3,17 +3,17 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 
-use crate::ast::{Bytes, Check, Expr, Item, Right};
+use crate::ast::{Bytes, Check, Expr, Item, Op, Right};
 use crate::diagnostic::did_you_mean;
 
-/// Parts of one condition once all is in place.
-const MAX_PARTS: usize = 100_000;
+/// What one condition may cost once all is in place: a part 2, a value 1, one that is looked for within texts more.
+const MAX_COST: usize = 500_000;
 /// The same, of all conditions: each macro and each rule that uses it has its own copy.
-const MAX_ALL_PARTS: usize = 1_000_000;
+const MAX_COST_OF_ALL: usize = 1_200_000;
+const COST_OF_PART: usize = 2;
+const COST_OF_SEARCHED: usize = 8;
 /// Nesting once all is in place.
 const MAX_DEPTH: usize = 200;
-/// So many values count as a part.
-const VALUES_OF_A_PART: usize = 8;
 
 /// A name that stands for nothing, or stands for too much.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub struct Names<'n> {
     pub macros: &'n HashMap<String, Macro>,
     /// Macros that were defined before this place are known.
     pub sees: usize,
-    /// Parts that all conditions may still have.
+    /// What all conditions may still cost.
     pub left: &'n Cell<usize>,
 }
 
@@ -46,25 +46,31 @@ pub struct Macro {
     pub condition: Option<Expr>,
 }
 
-/// As many parts as all conditions together may have.
-pub fn all_parts() -> Cell<usize> {
-    Cell::new(MAX_ALL_PARTS)
+/// What all conditions together may cost.
+pub fn cost_of_all() -> Cell<usize> {
+    Cell::new(MAX_COST_OF_ALL)
+}
+
+/// What so many values cost.
+fn cost_of_values(op: Op, values: usize) -> usize {
+    let is_hashed = matches!(op, Op::Eq | Op::Ne | Op::In | Op::Intersects);
+    values.saturating_mul(if is_hashed { 1 } else { COST_OF_SEARCHED })
 }
 
 impl Names<'_> {
     /// What items stand for, with lists in place; none if that is too much.
-    pub fn expanded<'i>(&self, items: impl IntoIterator<Item = &'i Item>) -> Option<Vec<Item>> {
+    pub fn expanded<'i>(&self, op: Op, items: impl IntoIterator<Item = &'i Item>) -> Option<Vec<Item>> {
         let mut all = Vec::new();
         for item in items {
             match item.is_bare.then(|| self.lists.get(&item.text)).flatten() {
                 Some(list) => all.extend_from_slice(list),
                 None => all.push(item.clone()),
             }
-            if all.len() / VALUES_OF_A_PART > self.left.get() {
+            if cost_of_values(op, all.len()) > self.left.get() {
                 return None;
             }
         }
-        self.left.set(self.left.get() - all.len() / VALUES_OF_A_PART);
+        self.left.set(self.left.get() - cost_of_values(op, all.len()));
         Some(all)
     }
 
@@ -73,12 +79,15 @@ impl Names<'_> {
     }
 }
 
+const TOO_LARGE: &str = "the condition is too large once its macros and lists are in place";
+const ALL_TOO_LARGE: &str = "all conditions together are too large once their macros and lists are in place";
+
 /// A condition with all names in place.
 ///
 /// # Errors
 /// All names that stand for nothing.
 pub fn resolve(condition: &Expr, names: &Names<'_>) -> Result<Expr, Vec<ResolveError>> {
-    let mut resolver = Resolver { names, errors: Vec::new(), parts: 0 };
+    let mut resolver = Resolver { names, errors: Vec::new(), cost: 0 };
     let resolved = resolver.expr(condition, 0);
     if resolver.errors.is_empty() { Ok(resolved) } else { Err(resolver.errors) }
 }
@@ -86,12 +95,12 @@ pub fn resolve(condition: &Expr, names: &Names<'_>) -> Result<Expr, Vec<ResolveE
 struct Resolver<'n> {
     names: &'n Names<'n>,
     errors: Vec<ResolveError>,
-    parts: usize,
+    cost: usize,
 }
 
 impl Resolver<'_> {
     fn expr(&mut self, expr: &Expr, depth: usize) -> Expr {
-        if depth > MAX_DEPTH || !self.takes(1) {
+        if depth > MAX_DEPTH || !self.takes(COST_OF_PART) {
             return self.too_large();
         }
         match expr {
@@ -106,19 +115,26 @@ impl Resolver<'_> {
         }
     }
 
-    /// Whether there may be so many parts more.
-    fn takes(&mut self, parts: usize) -> bool {
-        self.parts += parts;
-        let left = self.names.left.get().checked_sub(parts).filter(|_| self.parts <= MAX_PARTS);
+    /// Whether it may cost so much more.
+    fn takes(&mut self, cost: usize) -> bool {
+        self.cost += cost;
+        let left = self.names.left.get().checked_sub(cost).filter(|_| self.cost <= MAX_COST);
         self.names.left.set(left.unwrap_or(self.names.left.get()));
         left.is_some()
     }
 
     fn too_large(&mut self) -> Expr {
-        let message = "the condition is too large once its macros and lists are in place";
+        let (message, help) = if self.cost > MAX_COST {
+            (TOO_LARGE, "take it apart into several rules")
+        } else {
+            (ALL_TOO_LARGE, "use long lists and macros in fewer rules")
+        };
         if self.errors.iter().all(|error| error.message != message) {
-            let help = "take it apart into several rules".to_owned();
-            self.errors.push(ResolveError { bytes: 0..0, message: message.to_owned(), help });
+            self.errors.push(ResolveError {
+                bytes: 0..0,
+                message: message.to_owned(),
+                help: help.to_owned(),
+            });
         }
         Expr::Or(Vec::new())
     }
@@ -143,7 +159,7 @@ impl Resolver<'_> {
 
     /// A macro's condition where it is used: problems with its values are shown at its name there.
     fn placed(&mut self, expr: &Expr, bytes: &Bytes, depth: usize) -> Expr {
-        if depth > MAX_DEPTH || !self.takes(1) {
+        if depth > MAX_DEPTH || !self.takes(COST_OF_PART) {
             return self.too_large();
         }
         match expr {
@@ -154,7 +170,7 @@ impl Resolver<'_> {
                 Expr::Or(parts.iter().map(|part| self.placed(part, bytes, depth + 1)).collect())
             }
             Expr::Not(inner) => Expr::Not(Box::new(self.placed(inner, bytes, depth + 1))),
-            Expr::Check(check) if self.takes(values(check) / VALUES_OF_A_PART) => {
+            Expr::Check(check) if self.takes(cost_of_values(check.op, values(check))) => {
                 Expr::Check(Check { bytes: bytes.clone(), ..check.clone() })
             }
             Expr::Check(_) => self.too_large(),
@@ -165,9 +181,9 @@ impl Resolver<'_> {
     /// None if it has too many values.
     fn check(&mut self, check: &Check) -> Option<Check> {
         let right = match &check.right {
-            Right::List(items, quantifier) => Right::List(self.names.expanded(items)?, *quantifier),
+            Right::List(items, quantifier) => Right::List(self.names.expanded(check.op, items)?, *quantifier),
             Right::Named(name, bytes, quantifier) => match self.names.lists.get(name) {
-                Some(items) if self.takes(items.len() / VALUES_OF_A_PART) => {
+                Some(items) if self.takes(cost_of_values(check.op, items.len())) => {
                     Right::List(items.clone(), *quantifier)
                 }
                 Some(_) => return None,

@@ -177,6 +177,11 @@ fn collect(files: &[SourceFile], report: &mut Report) -> Collected {
                 continue;
             }
         };
+        if documents.iter().all(|document| document.is_null() || document.as_sequence() == Some(&[])) {
+            let help =
+                if source.name.ends_with('/') { "its rule files must end in .yaml or .yml" } else { "" };
+            report.warning(At::new(source, Mark::default()), "there are no rules here", help);
+        }
         for document in &documents {
             match document.as_sequence() {
                 Some(items) => falco::read(items, files, file, &mut collected, report),
@@ -216,7 +221,7 @@ struct Lowered {
 
 fn lower(collected: &Collected, files: &[SourceFile], report: &mut Report) -> Vec<Lowered> {
     let lists = lists_in_place(&collected.lists, files, report);
-    let left = resolve::all_parts();
+    let left = resolve::cost_of_all();
     let macros = macros_in_place(collected, &lists, &left, files, report);
     let names = Names { lists: &lists, macros: &macros, sees: usize::MAX, left: &left };
     collected.rules.iter().filter_map(|rule| lower_rule(rule, &names, files, report)).collect()
@@ -362,6 +367,9 @@ fn resolved(
     }
 }
 
+/// Characters of a rule's name, which stands in labels and tables.
+const MAX_NAME: usize = 256;
+
 fn lower_rule(
     definition: &RuleDefinition,
     names: &Names<'_>,
@@ -374,6 +382,13 @@ fn lower_rule(
         let message =
             format!("its alert would be called {}, which is one of our own", alert_name(&definition.name));
         report.error(place, message, "give the rule another name");
+    }
+    if definition.name.chars().count() > MAX_NAME {
+        report.error(
+            place,
+            format!("the name is longer than {MAX_NAME} characters"),
+            "give it a shorter one",
+        );
     }
     if !is_for_us(definition, place, report) {
         return None;
@@ -392,8 +407,9 @@ fn lower_rule(
     };
     let output = output(definition, &item, files, report);
     let reading = stateful(definition, &item, files, report);
-    let condition = condition?;
-    if definition.source != falco::OUR_SOURCE && !is_of_any_source(&condition) {
+    let is_broken = condition.is_none();
+    let condition = condition.unwrap_or(Expr::Or(Vec::new()));
+    if !is_broken && definition.source != falco::OUR_SOURCE && !is_of_any_source(&condition) {
         let message = format!(
             "its source is `{}` and it asks for fields of aws_cloudtrail: it is passed over",
             definition.source
@@ -402,6 +418,9 @@ fn lower_rule(
         return None;
     }
     let condition = falco::without_exceptions(condition, &definition.exceptions, names, files, &item, report);
+    if is_broken {
+        return None;
+    }
     let program = compiled(&condition, &phrase, definition, &item, files, report)?;
     let keys = Keys::of(&condition);
     // What is wrong elsewhere, a macro say, may be why.
@@ -502,25 +521,24 @@ fn stateful(
     let file_of = |placed: &Option<(Node, usize)>| placed.as_ref().map_or(definition.file, |(_, file)| *file);
     let mut reader =
         ItemReader { files, file: file_of(&own.first_seen), node: &nothing, item: item.to_owned(), report };
+    // The outer none says that it is broken; what is wrong with all of them is told.
     let first_seen = match &own.first_seen {
-        Some((node, _)) => Some(falco::first_seen(&mut reader, node)?),
-        None => None,
+        Some((node, _)) => falco::first_seen(&mut reader, node).map(Some),
+        None => Some(None),
     };
     reader.file = file_of(&own.threshold);
     let threshold = match &own.threshold {
-        Some((node, _)) => Some(falco::threshold(&mut reader, node)?),
-        None => definition.correlation.clone(),
+        Some((node, _)) => falco::threshold(&mut reader, node).map(Some),
+        None => Some(definition.correlation.clone()),
     };
     reader.file = file_of(&own.repeat);
-    let repeat_s = falco::repeat(&mut reader, own.repeat.as_ref().map(|(node, _)| node))?;
+    let repeat_s = falco::repeat(&mut reader, own.repeat.as_ref().map(|(node, _)| node));
     reader.file = file_of(&own.group);
-    let told_apart = first_seen
-        .as_ref()
-        .map(|first_seen| &first_seen.by)
-        .or(threshold.as_ref().map(|threshold| &threshold.by));
-    let told_apart = told_apart.map_or(&[][..], |fields| fields);
-    let group = falco::group(&mut reader, own.group.as_ref().map(|(node, _)| node), told_apart)?;
-    Some((first_seen, threshold, repeat_s, group))
+    let by_first_seen = first_seen.iter().flatten().map(|first_seen| &first_seen.by);
+    let by_threshold = threshold.iter().flatten().map(|threshold| &threshold.by);
+    let told_apart = by_first_seen.chain(by_threshold).next().map_or(&[][..], |fields| fields);
+    let group = falco::group(&mut reader, own.group.as_ref().map(|(node, _)| node), told_apart);
+    Some((first_seen?, threshold?, repeat_s?, group?))
 }
 
 fn compiled(
@@ -551,11 +569,13 @@ fn compiled(
 fn warn_of_shadowed(rules: &[Lowered], files: &[SourceFile], report: &mut Report) {
     let enabled: Vec<&Lowered> =
         rules.iter().filter(|lowered| lowered.rule.enabled && !lowered.rule.is_stateful()).collect();
+    let mut comparing = shadow::Comparing::default();
     for (at, lowered) in enabled.iter().enumerate() {
         let earlier = enabled[..at].iter().find(|earlier| {
             // Most rules ask for other events, which costs least to see.
-            lowered.keys.are_within(&earlier.keys)
-                && shadow::implies(&lowered.rule.condition, &earlier.rule.condition)
+            comparing.takes(1 + lowered.keys.count())
+                && lowered.keys.are_within(&earlier.keys)
+                && comparing.implies(&lowered.rule.condition, &earlier.rule.condition)
         });
         let Some(earlier) = earlier else { continue };
         let item = format!("rule {:?}", lowered.rule.name);

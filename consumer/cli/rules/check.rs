@@ -51,7 +51,7 @@ pub fn run(arguments: &CheckArguments) -> Result<(), Failure> {
     let plural = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
     print(&format!(
         "{warnings}{}: {}, {enabled} of them enabled; {}\n",
-        plural(files.len(), "file"),
+        plural(files.iter().filter(|file| !file.name.ends_with('/')).count(), "file"),
         plural(rules.len(), "rule"),
         counted(&loaded.diagnostics)
     ))

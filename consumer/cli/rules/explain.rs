@@ -9,7 +9,7 @@ use trailmeter_rules::index::Keys;
 use trailmeter_rules::stateful::Fires;
 use trailmeter_rules::{Rule, RuleSet};
 
-use super::Named;
+use super::{Named, shown};
 use crate::cli::{Failure, print};
 use crate::config::units::Span;
 
@@ -40,9 +40,10 @@ pub fn run(arguments: &ExplainArguments) -> Result<(), Failure> {
 
 fn explained(rules: &RuleSet, at: usize) -> String {
     let rule = &rules.rules()[at];
-    let mut text = format!("{}\n", rule.name);
+    let mut text = format!("{}\n", shown(&rule.name));
     let mut line = |name: &str, value: String| {
         if !value.is_empty() {
+            let value = value.lines().map(shown).collect::<Vec<_>>().join("\n");
             let value = value.replace('\n', &format!("\n{:14}", ""));
             text += &format!("  {name:11} {value}\n");
         }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use trailmeter_rules::rule::Test;
 use trailmeter_rules::{Rule, RuleSet};
 
-use super::{Format, Named, table};
+use super::{Format, Named, shown, table};
 use crate::cli::{Failure, block_on, print};
 use crate::decode::Limits;
 use crate::detect::trial::Trial;
@@ -62,26 +62,20 @@ pub fn run(arguments: TestArguments) -> Result<(), Failure> {
             // Each test has rules and a memory of its own.
             let loaded = RuleSet::load(&sources.0, sources.1).rules;
             let Some(rules) = loaded else { continue };
-            results.push((rule, test, tried(rules.all_enabled(), rule, test)));
+            results.push(Tried::of(rules.all_enabled(), rule, test));
         }
     }
     let untested = all.iter().filter(|rule| rule.tests.is_empty()).count();
-    let failed = results.iter().filter(|(_, test, matches)| !passes(test, *matches)).count();
+    let failed = results.iter().filter(|tried| !tried.passes()).count();
     match arguments.format {
         Format::Json => {
-            let rows = results.iter().map(|(rule, test, matches)| {
-                json!({"rule": rule.name, "test": test.name, "passed": passes(test, *matches), "matches": matches, "expected": expected(test)})
-            });
+            let rows = results.iter().map(Tried::json);
             let tried =
                 json!({"tests": rows.collect::<Vec<_>>(), "failed": failed, "rules_without_tests": untested});
             print(&format!("{tried}\n"))?;
         }
         Format::Table => {
-            let line = |(rule, test, matches): &(&Arc<Rule>, &Test, u64)| {
-                let passed = if passes(test, *matches) { "ok    " } else { "FAILED" };
-                format!("{passed}  {}: {}{}\n", rule.name, test.name, detail(test, *matches))
-            };
-            let lines: String = results.iter().map(line).collect();
+            let lines: String = results.iter().map(Tried::line).collect();
             let (tests, rules) = (results.len(), all.len());
             print(&format!(
                 "{lines}{tests} tests, {failed} failed; {untested} of {rules} rules have none\n"
@@ -94,39 +88,57 @@ pub fn run(arguments: TestArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn passes(test: &Test, matches: u64) -> bool {
-    test.matches.map_or(matches > 0, |expected| matches == expected)
+/// What became of a test.
+struct Tried<'t> {
+    rule: &'t Rule,
+    test: &'t Test,
+    matches: u64,
+    /// Why rules were not asked about one of its events.
+    passed_over: Option<&'static str>,
 }
 
-fn expected(test: &Test) -> Value {
-    test.matches.map_or(json!("at least 1"), |matches| json!(matches))
-}
-
-fn detail(test: &Test, matches: u64) -> String {
-    if passes(test, matches) {
-        return String::new();
+impl<'t> Tried<'t> {
+    /// A test that rules, all switched on, are put to.
+    fn of(rules: RuleSet, rule: &'t Rule, test: &'t Test) -> Self {
+        let policy = Policy { future_s: i64::MAX / 4, ..Policy::default() };
+        let mut trial = Trial::new(rules, LIMITS, policy, system_clock()());
+        let events = test.events.iter().flat_map(|event| std::iter::repeat_n(event, test.times as usize));
+        for (number, event) in events.enumerate() {
+            let event = filled_in(event, number as i64);
+            trial.take(&Payload::Bytes(Bytes::from(event.to_string())));
+        }
+        let passed_over = trial.passed_over().keys().next().copied();
+        Self { rule, test, matches: trial.matches(&rule.name), passed_over }
     }
-    let wanted = test.matches.map_or("at least one match".to_owned(), |matches| format!("{matches} matches"));
-    format!(" (wanted {wanted}, got {matches})")
+
+    /// A test of which an event is no call shows nothing, whatever it wants.
+    fn passes(&self) -> bool {
+        let is_as_wanted = self.test.matches.map_or(self.matches > 0, |wanted| self.matches == wanted);
+        is_as_wanted && self.passed_over.is_none()
+    }
+
+    fn line(&self) -> String {
+        let passed = if self.passes() { "ok    " } else { "FAILED" };
+        let detail = match (self.passed_over, self.test.matches) {
+            _ if self.passes() => String::new(),
+            (Some(reason), _) => format!(" (an event is no call that counts: {reason})"),
+            (None, None) => format!(" (wanted at least one match, got {})", self.matches),
+            (None, Some(wanted)) => format!(" (wanted {wanted} matches, got {})", self.matches),
+        };
+        format!("{passed}  {}: {}{detail}\n", shown(&self.rule.name), shown(&self.test.name))
+    }
+
+    fn json(&self) -> Value {
+        let expected = self.test.matches.map_or(json!("at least 1"), |matches| json!(matches));
+        json!({
+            "rule": self.rule.name, "test": self.test.name, "passed": self.passes(), "matches": self.matches,
+            "expected": expected, "passed_over": self.passed_over,
+        })
+    }
 }
 
 /// The first event's time, if it says none: 2024-01-01T00:00:00Z.
 const BEGIN_S: i64 = 1_704_067_200;
-
-/// How often a rule matches a test's events.
-fn tried(rules: RuleSet, rule: &Rule, test: &Test) -> u64 {
-    let mut trial =
-        Trial::new(rules, LIMITS, Policy { future_s: i64::MAX / 4, ..Policy::default() }, system_clock()());
-    let mut number = 0;
-    for event in &test.events {
-        for _ in 0..test.times {
-            let event = filled_in(event, number);
-            trial.take(&Payload::Bytes(Bytes::from(event.to_string())));
-            number += 1;
-        }
-    }
-    trial.matches(&rule.name)
-}
 
 /// The event with what every event has, where the test leaves it out.
 fn filled_in(event: &Value, number: i64) -> Value {
@@ -150,7 +162,7 @@ fn filled_in(event: &Value, number: i64) -> Value {
 
 fn over_events(rules: RuleSet, paths: Vec<String>, format: Format) -> Result<(), Failure> {
     list(&paths).map_err(|error| Failure::Usage(format!("--events: {error}")))?;
-    let shown: Vec<(String, bool)> =
+    let names: Vec<(String, bool)> =
         rules.rules().iter().map(|rule| (rule.name.clone(), rule.enabled)).collect();
     let (clock, bar) = (system_clock(), progress());
     let mut trial = Trial::new(rules, LIMITS, Policy { future_s: 900, ..Policy::default() }, clock());
@@ -178,11 +190,14 @@ fn over_events(rules: RuleSet, paths: Vec<String>, format: Format) -> Result<(),
     })?;
     match format {
         Format::Json => {
-            let rows = shown.iter().map(|(rule, _)| json!({"rule": rule, "matches": trial.matches(rule)}));
-            print(&format!("{}\n", json!({"events": trial.events(), "rules": rows.collect::<Vec<_>>()})))
+            let rows = names.iter().map(|(rule, _)| json!({"rule": rule, "matches": trial.matches(rule)}));
+            let counted = json!({
+                "events": trial.events(), "passed_over": trial.passed_over(), "rules": rows.collect::<Vec<_>>(),
+            });
+            print(&format!("{counted}\n"))
         }
         Format::Table => {
-            let mut hits: Vec<&(String, bool)> = shown.iter().collect();
+            let mut hits: Vec<&(String, bool)> = names.iter().collect();
             hits.sort_by_key(|(rule, _)| std::cmp::Reverse(trial.matches(rule)));
             let mut rows = vec![vec!["MATCHES".to_owned(), "RULE".to_owned()]];
             for (rule, enabled) in hits {
@@ -195,8 +210,14 @@ fn over_events(rules: RuleSet, paths: Vec<String>, format: Format) -> Result<(),
                     "{late} calls came too late to be counted by a threshold: events should come about in their order\n"
                 ),
             };
-            let (events, rules) = (trial.events(), shown.len());
-            print(&format!("{}{events} events, {rules} rules\n{late}", table(&rows)))
+            let passed_over: Vec<String> =
+                trial.passed_over().iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+            let passed_over = match passed_over.as_slice() {
+                [] => String::new(),
+                reasons => format!("not asked about: {}\n", reasons.join(", ")),
+            };
+            let (events, rules) = (trial.events(), names.len());
+            print(&format!("{}{events} events, {rules} rules\n{passed_over}{late}", table(&rows)))
         }
     }
 }

@@ -19,19 +19,16 @@ pub(super) fn read(reader: &mut ItemReader<'_>, is_appended: bool) -> Option<Vec
         Some(node) if !node.is_null() => {}
         _ => return Some(Vec::new()),
     }
-    let mut exceptions: Vec<Exception> = Vec::new();
-    for node in reader.sequence("exceptions")? {
-        let exception = one(reader, node, is_appended)?;
-        if exceptions.iter().any(|other| other.name == exception.name) {
-            reader.error(
-                node,
-                "exceptions",
-                format!("there are two exceptions {:?}", exception.name),
-                "give each its own name",
-            );
+    let nodes = reader.sequence("exceptions")?;
+    // What is wrong with some is told; the others are judged all the same.
+    let exceptions: Vec<Exception> = nodes.iter().filter_map(|node| one(reader, node, is_appended)).collect();
+    for (at, exception) in exceptions.iter().enumerate() {
+        if exceptions[..at].iter().any(|other| other.name == exception.name) {
+            let message = format!("there are two exceptions {:?}", exception.name);
+            let node = nodes.iter().find(|node| node.mark == exception.mark).unwrap_or(reader.node);
+            reader.error(node, "exceptions", message, "give each its own name");
             return None;
         }
-        exceptions.push(exception);
     }
     Some(exceptions)
 }
@@ -172,7 +169,7 @@ impl Lowering<'_> {
                 }
             }
         }
-        let Some(items) = self.names.expanded(items) else { return self.too_large(exception) };
+        let Some(items) = self.names.expanded(op, items) else { return self.too_large(exception) };
         (!items.is_empty()).then(|| check(left, op, Right::List(items, Quantifier::Any)))
     }
 
@@ -224,14 +221,16 @@ impl Lowering<'_> {
     /// None if its lists are too long.
     fn value(&self, left: &Term, op: Op, value: &Entry) -> Option<Expr> {
         let right = match value {
-            Entry::One(item) if op.takes_list() => Right::List(self.names.expanded([item])?, Quantifier::Any),
+            Entry::One(item) if op.takes_list() => {
+                Right::List(self.names.expanded(op, [item])?, Quantifier::Any)
+            }
             Entry::One(item) => Right::Text(item.text.clone()),
             Entry::Many(entries) => {
                 let items = entries.iter().filter_map(|entry| match entry {
                     Entry::One(item) => Some(item),
                     Entry::Many(_) => None,
                 });
-                Right::List(self.names.expanded(items)?, Quantifier::Any)
+                Right::List(self.names.expanded(op, items)?, Quantifier::Any)
             }
         };
         Some(check(left.clone(), op, right))

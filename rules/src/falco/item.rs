@@ -35,6 +35,12 @@ pub enum Change<'n> {
     },
 }
 
+/// All of them, if none is missing: each is read, so that the problems of all are told.
+pub fn all<T>(read: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
+    let read: Vec<Option<T>> = read.collect();
+    read.into_iter().collect()
+}
+
 impl<'r> ItemReader<'r> {
     /// Adds an error at a node.
     pub fn error(

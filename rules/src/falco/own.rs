@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::ItemReader;
+use super::{ItemReader, all};
 use crate::ast::Term;
 use crate::collect::OwnKeys;
 use crate::diagnostic::did_you_mean;
@@ -21,7 +21,7 @@ const MAX_WITHIN_S: i64 = 30 * DAY_S;
 const MAX_TEST_EVENTS: u64 = 100_000;
 
 /// Takes up the keys; tests are read at once.
-pub(super) fn read(reader: &mut ItemReader<'_>) -> Option<OwnKeys> {
+pub(super) fn read(reader: &mut ItemReader<'_>) -> OwnKeys {
     let take = |key| reader.placed(key);
     let own = OwnKeys {
         first_seen: take("first_seen"),
@@ -32,17 +32,16 @@ pub(super) fn read(reader: &mut ItemReader<'_>) -> Option<OwnKeys> {
     };
     if let (Some(_), Some((threshold, _))) = (&own.first_seen, &own.threshold) {
         reader.error(threshold, "threshold", "a rule has a `first_seen` or a `threshold`", "write two rules");
-        return None;
     }
-    Some(OwnKeys { tests: tests(reader)?, ..own })
+    OwnKeys { tests: tests(reader).unwrap_or_default(), ..own }
 }
 
 /// Reads `first_seen`.
 pub fn first_seen(reader: &mut ItemReader<'_>, node: &Node) -> Option<FirstSeen> {
     let part = "first_seen";
-    only_keys(reader, node, part, &["by", "forget_after", "learn_for", "learn_by", "fires"])?;
-    let by = fields(reader, node, part, "by")?;
-    if by.is_empty() {
+    let keys = only_keys(reader, node, part, &["by", "forget_after", "learn_for", "learn_by", "fires"]);
+    let by = fields(reader, node, part, "by");
+    if keys.is_some() && by.as_ref().is_some_and(Vec::is_empty) {
         reader.error(
             node,
             part,
@@ -51,9 +50,13 @@ pub fn first_seen(reader: &mut ItemReader<'_>, node: &Node) -> Option<FirstSeen>
         );
         return None;
     }
-    let forget_after_s = seconds(reader, node, part, "forget_after")?.unwrap_or(DEFAULT_FORGET_S);
-    let learn_for_s = seconds(reader, node, part, "learn_for")?.unwrap_or(0);
-    let learn_by = fields(reader, node, part, "learn_by")?;
+    let forget_after_s = seconds(reader, node, part, "forget_after");
+    let learn_for_s = seconds(reader, node, part, "learn_for");
+    let learn_by = fields(reader, node, part, "learn_by");
+    keys?;
+    let (by, learn_by) = (by?, learn_by?);
+    let forget_after_s = forget_after_s?.unwrap_or(DEFAULT_FORGET_S);
+    let learn_for_s = learn_for_s?.unwrap_or(0);
     if !learn_by.is_empty() && learn_for_s == 0 {
         reader.error(node, part, "`learn_by` goes with `learn_for`", "write `learn_for: 7d`");
         return None;
@@ -73,10 +76,16 @@ pub fn first_seen(reader: &mut ItemReader<'_>, node: &Node) -> Option<FirstSeen>
 /// Reads `threshold`.
 pub fn threshold(reader: &mut ItemReader<'_>, node: &Node) -> Option<Threshold> {
     let part = "threshold";
-    only_keys(reader, node, part, &["count", "within", "by", "distinct"])?;
+    let keys = only_keys(reader, node, part, &["count", "within", "by", "distinct"]);
     let count = node.get("count").and_then(Node::as_text).and_then(|text| text.parse::<u64>().ok());
-    let within_s = seconds(reader, node, part, "within")?;
-    let (Some(count @ 1..), Some(within_s @ 1..)) = (count, within_s) else {
+    let within_s = seconds(reader, node, part, "within");
+    let by = fields(reader, node, part, "by");
+    let distinct = match node.get("distinct") {
+        Some(node) => field(reader, node, part).map(Some),
+        None => Some(None),
+    };
+    keys?;
+    let (Some(count @ 1..), Some(within_s @ 1..)) = (count, within_s?) else {
         let help = "write `threshold: {count: 20, within: 5m, by: [ct.principal]}`";
         reader.error(node, part, "`count` (1 or more) and `within` (1s or more) are needed", help);
         return None;
@@ -85,15 +94,12 @@ pub fn threshold(reader: &mut ItemReader<'_>, node: &Node) -> Option<Threshold> 
         reader.error(node, part, "`within` is too long: the counts are kept for it", "write 30d or less");
         return None;
     }
-    let distinct = match node.get("distinct") {
-        Some(node) => Some(field(reader, node, part)?),
-        None => None,
-    };
+    let (by, distinct) = (by?, distinct?);
     if distinct.is_some() && count > MAX_DISTINCT {
         reader.error(node, part, format!("at most {MAX_DISTINCT} different values are told apart"), "");
         return None;
     }
-    Some(Threshold { count, within_s, by: fields(reader, node, part, "by")?, distinct })
+    Some(Threshold { count, within_s, by, distinct })
 }
 
 /// Reads `repeat`, in seconds.
@@ -111,11 +117,7 @@ pub fn group(reader: &mut ItemReader<'_>, node: Option<&Node>, told_apart: &[Fie
     let fields = match node {
         Some(node) => {
             let nodes = node.as_sequence().map_or(std::slice::from_ref(node), |nodes| nodes);
-            let mut fields = Vec::new();
-            for node in nodes {
-                fields.push(field(reader, node, "group")?);
-            }
-            fields
+            all(nodes.iter().map(|node| field(reader, node, "group")))?
         }
         None => {
             let default = [own_field("ct.account"), own_field("ct.principal")].into_iter().flatten();
@@ -183,7 +185,7 @@ fn only_keys(reader: &mut ItemReader<'_>, node: &Node, part: &'static str, known
 fn fields(reader: &mut ItemReader<'_>, node: &Node, part: &'static str, key: &str) -> Option<Vec<Field>> {
     let Some(named) = node.get(key) else { return Some(Vec::new()) };
     let nodes = named.as_sequence().map_or(std::slice::from_ref(named), |nodes| nodes);
-    nodes.iter().map(|node| field(reader, node, part)).collect()
+    all(nodes.iter().map(|node| field(reader, node, part)))
 }
 
 fn field(reader: &mut ItemReader<'_>, node: &Node, part: &'static str) -> Option<Field> {
@@ -243,24 +245,29 @@ fn tests(reader: &mut ItemReader<'_>) -> Option<Vec<Test>> {
     if reader.node.get("tests").is_none() {
         return Some(Vec::new());
     }
-    let mut tests = Vec::new();
-    for node in reader.sequence("tests")? {
+    let nodes = reader.sequence("tests")?;
+    all(nodes.iter().map(|node| {
         only_keys(reader, node, "tests", &["name", "event", "events", "times", "match", "matches"])?;
-        tests.push(test(reader, node)?);
-    }
-    Some(tests)
+        test(reader, node)
+    }))
 }
 
 fn test(reader: &mut ItemReader<'_>, node: &Node) -> Option<Test> {
     let name = node.get("name").and_then(Node::as_text).unwrap_or("a test").to_owned();
     let events = match (node.get("event"), node.get("events").map(Node::as_sequence)) {
-        (Some(event), None) => vec![json_of(event)],
-        (None, Some(Some(events))) => events.iter().map(json_of).collect(),
+        (Some(event), None) => std::slice::from_ref(event),
+        (None, Some(Some(events))) => events,
         _ => {
             reader.error(node, "tests", "a test needs an `event`, or a list of `events`", "");
             return None;
         }
     };
+    if let Some(other) = events.iter().find(|event| event.as_mapping().is_none()) {
+        let message = format!("an event must be a mapping, found {}", other.kind());
+        reader.error(other, "tests", message, "write `event: {eventName: PutObject}`");
+        return None;
+    }
+    let events: Vec<serde_json::Value> = events.iter().map(json_of).collect();
     let matches = match (node.get("match").map(Node::as_bool), node.get("matches").map(Node::as_text)) {
         (Some(Some(true)), None) => None,
         (Some(Some(false)), None) => Some(0),
