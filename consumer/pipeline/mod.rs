@@ -9,6 +9,7 @@ mod dead_letter;
 mod learning;
 mod settings;
 mod supervise;
+mod trend;
 mod views;
 mod worker;
 
@@ -17,4 +18,5 @@ pub use dead_letter::DeadLetter;
 pub use learning::Learning;
 pub use settings::Settings;
 pub use supervise::{Pipeline, Readiness, THE_STATE};
+pub use trend::Trend;
 pub use views::{ShardView, Views, WindowError, WindowRows};

@@ -34,7 +34,8 @@ pub async fn status(State(shared): State<Arc<Shared>>, uri: Uri) -> Result<Json<
     shared.read(|web| Ok(Json(status_json(web)))).await
 }
 
-fn status_json(web: &Web) -> Value {
+/// The body of `/api/v1/status`.
+pub fn status_json(web: &Web) -> Value {
     let now_ms = (web.clock)();
     let reason = web.readiness.not_ready_because();
     let callers: usize =

@@ -80,13 +80,13 @@ fn row(caller: &ListedCaller) -> Value {
     }
     shown.insert("presigned".into(), json!(row.presigned as f64 / row.calls.max(1) as f64));
     shown.insert("state".into(), row.state.label().into());
-    let [clients, hints] = [Detail::Client, Detail::Hint].map(|detail| &details[detail as usize]);
-    shown.insert("advice".into(), advice_for(key.borrow(), row, clients, hints).join(" ").into());
+    shown.insert("advice".into(), advice_for(key.borrow(), row, details).join(" ").into());
     Value::Object(shown)
 }
 
 /// What to do about a caller, piece by piece, by its clients and the hints at what they run on.
-pub fn advice_for(key: CallerKey<'_>, row: &Row, clients: &[String], hints: &[String]) -> Vec<String> {
+pub fn advice_for(key: CallerKey<'_>, row: &Row, lists: &[Vec<String>; Detail::COUNT]) -> Vec<String> {
+    let [clients, hints] = [Detail::Client, Detail::Hint].map(|detail| &lists[detail as usize]);
     // A hint of the runtime or the place tells more than the client does.
     let is_hinted = key.weakness != Weakness::SigV2 && !hints.is_empty();
     let clients = if is_hinted { hints } else { clients }.iter().map(String::as_str);

@@ -23,6 +23,16 @@ impl ApiError {
         Self { status, message: message.into(), earliest_at_s: None }
     }
 
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What is wrong, and the fix.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The request is wrong.
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)

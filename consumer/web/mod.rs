@@ -2,7 +2,7 @@
 //!
 //! Enters: HTTP requests and what the shards have committed. Leaves: text, JSON and HTML. Nothing is written
 //! here but the computed gauges, just before they are read. Texts that came with events are hostile: JSON and the
-//! metrics' format escape them by themselves, the page through `page::escape`. Reads run beside the async tasks,
+//! metrics' format escape them by themselves, the page through `page::html`. Reads run beside the async tasks,
 //! and few large answers are in memory at once. A request fails alone: with a message that names the fix, never
 //! with a panic.
 
@@ -10,6 +10,7 @@ mod api;
 mod callers;
 mod cursor;
 mod error;
+mod inventory;
 mod page;
 mod parameters;
 mod probes;

@@ -75,6 +75,11 @@ impl Parameters {
         self.get("at").map(|text| time::parse(text).ok_or_else(error)).transpose()
     }
 
+    /// Whether a parameter is there.
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
     /// A parameter that may be any text.
     pub fn text(&self, name: &str) -> Option<String> {
         self.get(name).map(str::to_owned)

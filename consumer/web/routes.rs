@@ -16,14 +16,14 @@ use super::shared::Shared;
 use super::{Bounds, Web, api, callers, page, probes, rules, runbooks, scrape, shards, windows};
 
 /// The paths, for those who miss them.
-const PATHS: &str = "/, /metrics, /-/healthy, /-/ready, /-/reload, /api/v1/windows, /api/v1/totals, \
+const PATHS: &str = "/, /callers, /caller, /matches, /rules, /shards, /status, /metrics, /-/healthy, /-/ready, /-/reload, /api/v1/windows, /api/v1/totals, \
                      /api/v1/coverage, /api/v1/callers, /api/v1/matches, /api/v1/rules, \
                      /api/v1/shards, /api/v1/status, \
                      /runbooks/NAME";
 
 /// The page loads nothing from elsewhere and is shown in no other page's frame.
 const SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-                               img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                               img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// Headers of every answer.
 const HEADERS: [(HeaderName, HeaderValue); 4] = [
@@ -36,8 +36,8 @@ const HEADERS: [(HeaderName, HeaderValue); 4] = [
 /// All routes.
 pub fn router(web: Arc<Web>, bounds: Bounds) -> Router {
     let shared = Arc::new(Shared::new(web, bounds));
-    Router::new()
-        .route("/", get(page::page))
+    let pages = page::paths().fold(Router::new(), |router, path| router.route(path, get(page::page)));
+    pages
         .route("/page.css", get(async || text("text/css; charset=utf-8", page::CSS)))
         .route("/page.js", get(async || text("text/javascript; charset=utf-8", page::JS)))
         .route("/page.svg", get(async || text("image/svg+xml", page::ICON)))

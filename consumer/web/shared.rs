@@ -1,5 +1,6 @@
 //! What the handlers share: the data, what is kept for those who ask again, and how much may be in memory.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -11,12 +12,13 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use super::error::ApiError;
 use super::{Bounds, Web};
-use crate::window::WindowSize;
 
 /// Answers at once that may hold a million rows.
 const LARGE_ANSWERS: usize = 3;
 /// Bytes of a large answer that are handed to the connection at once.
 const CHUNK_BYTES: usize = 256 << 10;
+/// Pages that are kept: each some 100 KiB.
+const MOST_PAGES: usize = 64;
 /// How old a kept answer may be, in milliseconds.
 const FRESH_MS: u64 = 1000;
 
@@ -28,7 +30,7 @@ pub struct Shared {
     pub bounds: Bounds,
     /// The text of `/metrics`.
     pub metrics: Kept,
-    pages: [Kept; WindowSize::ALL.len()],
+    pages: parking_lot::Mutex<HashMap<String, Arc<Kept>>>,
     large: Arc<Semaphore>,
 }
 
@@ -48,10 +50,16 @@ impl Shared {
         Self { web, bounds, metrics: Kept::default(), pages: Default::default(), large }
     }
 
-    /// The page of a window.
-    pub fn page(&self, window: WindowSize) -> &Kept {
-        let at = WindowSize::ALL.iter().position(|other| *other == window).unwrap_or_default();
-        &self.pages[at]
+    /// A page by its address. Those who look at the same one share it.
+    pub fn page(&self, address: &str) -> Arc<Kept> {
+        let mut pages = self.pages.lock();
+        if let Some(page) = pages.get(address) {
+            return Arc::clone(page);
+        }
+        if pages.len() >= MOST_PAGES {
+            pages.clear();
+        }
+        Arc::clone(pages.entry(address.to_owned()).or_default())
     }
 
     /// Runs a read beside the async tasks: it may walk over the windows, or wait for a commit.

@@ -113,7 +113,8 @@ impl Callers {
         in_use.map(|(number, entry)| (number as u32, entry.caller(), entry.is_outside))
     }
 
-    fn find(&self, name: CallerName<'_>) -> Option<u32> {
+    /// The number of a caller, if it has one.
+    pub fn find(&self, name: CallerName<'_>) -> Option<u32> {
         let hash = hash_name(&self.hasher, name);
         self.table.find(hash, |&number| self.entries[number as usize].caller() == name).copied()
     }

@@ -70,6 +70,33 @@ impl Versions {
     }
 }
 
+/// How much time one bucket counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grain {
+    /// [`MINUTES_KEPT`] of them are kept.
+    Minute,
+    /// [`HOURS_KEPT`] of them are kept.
+    Hour,
+}
+
+impl Grain {
+    /// Seconds of one bucket.
+    pub fn bucket_s(self) -> i64 {
+        match self {
+            Self::Minute => MINUTE_S,
+            Self::Hour => HOUR_S,
+        }
+    }
+
+    /// Buckets that are kept back from the newest event's.
+    pub fn kept(self) -> i32 {
+        match self {
+            Self::Minute => MINUTES_KEPT,
+            Self::Hour => HOURS_KEPT,
+        }
+    }
+}
+
 /// The windows that can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WindowSize {
@@ -99,9 +126,14 @@ impl WindowSize {
         }
     }
 
+    /// The buckets that it is made of.
+    pub fn grain(self) -> Grain {
+        if self == Self::Day { Grain::Hour } else { Grain::Minute }
+    }
+
     /// Seconds of one bucket.
     pub fn bucket_s(self) -> i64 {
-        if self == Self::Day { HOUR_S } else { MINUTE_S }
+        self.grain().bucket_s()
     }
 
     /// Buckets in the window.
@@ -115,7 +147,7 @@ impl WindowSize {
 
     /// Buckets that are kept back from the newest event's.
     pub fn kept(self) -> i32 {
-        if self == Self::Day { HOURS_KEPT } else { MINUTES_KEPT }
+        self.grain().kept()
     }
 
     /// The first and the last bucket of the window at `at_s`.

@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use super::bucket::Bucket;
 use super::callers::{CallerLimits, CallerName, Callers, VERSION_BITS, hash_name};
 use super::piece::Piece;
-use super::{HOURS_KEPT, MINUTES_KEPT, Versions, WindowSize};
+use super::{Grain, HOURS_KEPT, MINUTES_KEPT, Versions, WindowSize};
 
 /// A count of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,9 +83,8 @@ impl Windows {
     /// The counts of a window at `at_s`, by key; the caller's number and the versions.
     fn sums(&self, window: WindowSize, at_s: i64) -> HashMap<u32, u64> {
         let (first, last) = window.range(at_s);
-        let ring = if window == WindowSize::Day { &self.hours } else { &self.minutes };
         let mut sums = HashMap::new();
-        for counts in ring.range(first, last) {
+        for (_, counts) in self.ring(window.grain()).range(first, last) {
             for (key, count) in counts.iter() {
                 *sums.entry(key).or_default() += u64::from(count);
             }
@@ -116,6 +115,35 @@ impl Windows {
             Some((versions_of(key)?, hash_name(hasher, self.callers.name(key >> VERSION_BITS))))
         })
         .collect()
+    }
+
+    /// Hands each count of the buckets from `first` to `last`, of minutes or of hours, to `visit`: the bucket, the
+    /// caller's number, the versions, the calls. A count may come in two parts.
+    pub fn visit(
+        &self,
+        grain: Grain,
+        (first, last): (i32, i32),
+        mut visit: impl FnMut(i32, u32, Versions, u64),
+    ) {
+        for (bucket, counts) in self.ring(grain).range(first, last) {
+            for (key, count) in counts.iter() {
+                if let Some(versions) = versions_of(key) {
+                    visit(bucket, key >> VERSION_BITS, versions, u64::from(count));
+                }
+            }
+        }
+    }
+
+    /// The number of a caller that a bucket counts.
+    pub fn number_of(&self, account_id: &str, principal: &str) -> Option<u32> {
+        self.callers.find(CallerName { account_id, principal })
+    }
+
+    fn ring(&self, grain: Grain) -> &Ring {
+        match grain {
+            Grain::Minute => &self.minutes,
+            Grain::Hour => &self.hours,
+        }
     }
 
     /// Everything as pieces of about `piece_bytes`, callers before their counts.
@@ -163,11 +191,11 @@ impl Ring {
         true
     }
 
-    fn range(&self, first: i32, last: i32) -> impl Iterator<Item = &Bucket> {
+    fn range(&self, first: i32, last: i32) -> impl Iterator<Item = (i32, &Bucket)> {
         let newest = self.newest;
         let with_bucket =
             self.buckets.iter().enumerate().map(move |(back, counts)| (newest - back as i32, counts));
-        with_bucket.filter(move |(bucket, _)| (first..=last).contains(bucket)).map(|(_, counts)| counts)
+        with_bucket.filter(move |(bucket, _)| (first..=last).contains(bucket))
     }
 
     fn entries(&self, per_piece: usize) -> impl Iterator<Item = Vec<(i32, u32, u32)>> {

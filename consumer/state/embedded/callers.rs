@@ -1,5 +1,6 @@
 //! Weak callers in the state's file: a row each, and their lists. One set for all shards, so a reshard moves nothing.
 
+use hashbrown::HashSet;
 use redb::{ReadOnlyTable, ReadableTable, Table, TableDefinition, WriteTransaction};
 
 use super::{EmbeddedState, META, not_written};
@@ -103,22 +104,53 @@ impl EmbeddedState {
         })
     }
 
-    /// Two lists of each of these callers, by number.
+    /// The weaknesses of one caller, with their lists.
     ///
     /// # Errors
     /// The file can't be read.
-    pub fn caller_texts(
+    pub fn caller(&self, account_id: &str, principal: &str) -> Result<Vec<ListedCaller>, StateError> {
+        self.read(|read| {
+            let (rows, details) = (read.open_table(CALLERS)?, read.open_table(DETAILS)?);
+            let mut found = Vec::new();
+            for weakness in Weakness::ALL {
+                let key = CallerKey { weakness, account_id, principal };
+                let Some(row) = row_of(&rows, key)? else { continue };
+                let details = lists_of(&details, row.number)?;
+                found.push(ListedCaller { key: key.to_owned(), row, details });
+            }
+            Ok(found)
+        })
+    }
+
+    /// The lists of these callers, by number.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn caller_lists(
         &self,
         numbers: impl Iterator<Item = u64>,
-        lists: [Detail; 2],
-    ) -> Result<Vec<[Vec<String>; 2]>, StateError> {
+    ) -> Result<Vec<[Vec<String>; Detail::COUNT]>, StateError> {
         self.read(|read| {
             let details = read.open_table(DETAILS)?;
-            let list_of = |number: u64, list: Detail| -> Result<Vec<String>, redb::Error> {
-                let entries = details.range((number, list as u8, "")..(number, list as u8 + 1, ""))?;
-                entries.map(|entry| Ok(entry?.0.value().2.to_owned())).collect()
-            };
-            numbers.map(|number| Ok([list_of(number, lists[0])?, list_of(number, lists[1])?])).collect()
+            numbers.map(|number| lists_of(&details, number)).collect()
+        })
+    }
+
+    /// The numbers of the callers that list a text which `is_wanted`.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn callers_listing(&self, is_wanted: impl Fn(&str) -> bool) -> Result<HashSet<u64>, StateError> {
+        self.read(|read| {
+            let mut numbers = HashSet::new();
+            for entry in read.open_table(DETAILS)?.iter()? {
+                let entry = entry?;
+                let (number, list, text) = entry.0.value();
+                if list != Detail::Hint as u8 && is_wanted(text) {
+                    numbers.insert(number);
+                }
+            }
+            Ok(numbers)
         })
     }
 

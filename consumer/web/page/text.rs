@@ -25,9 +25,20 @@ pub fn share(part: u64, whole: u64) -> String {
     format!("{}.{} %", per_mille / 10, per_mille % 10)
 }
 
-/// A time, which has no characters that need escaping.
-pub fn instant(time: &str) -> String {
-    format!("<time datetime=\"{time}\">{time}</time>")
+/// A time as the API writes it, to the minute: `2023-07-10 11:42`.
+pub fn minute(exact: &str) -> String {
+    exact.get(..16).unwrap_or(exact).replacen('T', " ", 1)
+}
+
+/// How long ago, in the unit that fits.
+pub fn ago(seconds: i64) -> String {
+    match seconds {
+        ..=0 => "now".to_owned(),
+        ..120 => format!("{seconds} s ago"),
+        ..7200 => format!("{} min ago", seconds / 60),
+        ..172_800 => format!("{} h ago", seconds / 3600),
+        _ => format!("{} days ago", seconds / 86_400),
+    }
 }
 
 /// How far behind, in the unit that fits.
@@ -57,6 +68,25 @@ mod tests {
         check(1, 1_000_000, "under 0.1 %");
         check(999_999, 1_000_000, "99.9 %");
         check(1_000_000, 1_000_000, "100.0 %");
+    }
+
+    #[test]
+    fn times() {
+        assert_eq!(minute("2023-07-10T11:42:18Z"), "2023-07-10 11:42");
+        assert_eq!(
+            [-5, 0, 1, 119, 120, 7199, 7200, 172_799, 172_800].map(ago),
+            [
+                "now",
+                "now",
+                "1 s ago",
+                "119 s ago",
+                "2 min ago",
+                "119 min ago",
+                "2 h ago",
+                "47 h ago",
+                "2 days ago"
+            ]
+        );
     }
 
     #[test]

@@ -1,0 +1,214 @@
+//! One weak caller: how it is weak, since when, from where, what to do about it, and whether it is gone.
+
+use axum::http::StatusCode;
+use maud::{Markup, html};
+
+use super::super::Web;
+use super::super::callers::advice_for;
+use super::super::error::ApiError;
+use super::super::parameters::Parameters;
+use super::View;
+use super::callers::{calls_of, class_of, state};
+use super::chart::{self, Dimension, spark};
+use super::html::{Column, ago, link, plain, row, section, shown, stamp, table, weakness_mark};
+use super::matches;
+use super::text::{duration, number, share};
+use crate::callers::Detail;
+use crate::pipeline::Trend;
+use crate::state::embedded::ListedCaller;
+use crate::window::{Grain, HOURS_KEPT};
+
+/// Matches that are looked through for the caller's.
+const MATCHES_SEEN: usize = 5000;
+/// Matches that are shown.
+const MATCHES: usize = 10;
+
+/// The view.
+pub fn view(web: &Web, parameters: &Parameters, now_ms: u64) -> Result<View, ApiError> {
+    let needed = |name: &str| {
+        parameters.text(name).ok_or_else(|| {
+            ApiError::bad_request(format!("`{name}` is needed: a caller is an account and a principal"))
+        })
+    };
+    let (account_id, principal) = (needed("account_id")?, needed("principal")?);
+    let found = web.state.caller(&account_id, &principal).map_err(|error| ApiError::of_state(&error))?;
+    if found.is_empty() {
+        let why = "no weak caller of this name is remembered: look for it under Callers";
+        return Err(ApiError::new(StatusCode::NOT_FOUND, why));
+    }
+    let at_s = web.views.now_s(now_ms);
+    let names = [(account_id.as_str(), principal.as_str())];
+    let trend = web.views.trends_of(&names, Grain::Hour, HOURS_KEPT, at_s).remove(0);
+    let main = html! {
+        div.head {
+            h2 #who { (shown(&principal)) }
+            p.note { "Account " a href=(link("/callers", &[("q", account_id.as_str())])) { (shown(&account_id)) } @for caller in &found { " " (weakness_mark(caller.key.weakness)) } }
+        }
+        (super::troubles(web))
+        (weaknesses(&found, &trend, at_s))
+        (to_do(&found))
+        (gone(web, &found, at_s))
+        (calls(&trend))
+        (details(&found))
+        (rule_matches(web, &principal, at_s)?)
+    };
+    Ok(View { title: principal, tools: back(), main })
+}
+
+fn back() -> Markup {
+    html! { nav.switch aria-label="Back" { a href="/callers" { "← All weak callers" } } }
+}
+
+const WEAKNESSES: [Column; 7] = [
+    Column::text("Weakness"),
+    Column::number("First seen"),
+    Column::number("Last call"),
+    Column::number("Calls"),
+    Column::number("Failed"),
+    Column::wide("Presigned"),
+    Column::text("State"),
+];
+
+fn weaknesses(found: &[ListedCaller], trend: &Trend, at_s: i64) -> Markup {
+    let rows: Vec<Markup> = found
+        .iter()
+        .map(|ListedCaller { key, row: caller, .. }| {
+            let weakness = key.weakness;
+            row(
+                &WEAKNESSES,
+                vec![
+                    weakness_mark(weakness),
+                    stamp(caller.first_s),
+                    ago(caller.last_s, at_s),
+                    html! { (number(caller.calls)) " " (spark(&calls_of(weakness, trend), class_of(weakness))) },
+                    html! { (share(caller.errors, caller.calls)) },
+                    html! { (share(caller.presigned, caller.calls)) },
+                    html! {
+                        (state(caller.state))
+                        @if let Some(ms) = caller.paged_ms { " " (stamp((ms / 1000).cast_signed())) }
+                    },
+                ],
+            )
+        })
+        .collect();
+    section("weaknesses", "How it is weak", html! {}, table("weaknesses", &WEAKNESSES, &rows))
+}
+
+fn to_do(found: &[ListedCaller]) -> Markup {
+    let pieces = |caller: &ListedCaller| advice_for(caller.key.borrow(), &caller.row, &caller.details);
+    let body = html! {
+        @for caller in found {
+            @for piece in pieces(caller) {
+                p.advice { (weakness_mark(caller.key.weakness)) " " (plain(&piece)) }
+            }
+        }
+    };
+    section("advice", "What to do", html! {}, body)
+}
+
+/// Whether it may be believed that the caller is gone.
+fn gone(web: &Web, found: &[ListedCaller], at_s: i64) -> Markup {
+    let last_s = found.iter().map(|caller| caller.row.last_s).max().unwrap_or(at_s);
+    let silent_s = at_s - last_s;
+    // What every shard has read without a gap up to now began at the latest of their beginnings.
+    let complete = web
+        .views
+        .all()
+        .iter()
+        .map(|view| view.read(|committed| committed.header.stretches.last().map(|(from_ms, _)| *from_ms)))
+        .try_fold(0, |latest, from_ms| Some(from_ms?.max(latest)));
+    let complete_s = complete.filter(|ms| *ms > 0).map(|ms| (ms / 1000).cast_signed());
+    let is_proved = complete_s.is_some_and(|from_s| from_s <= last_s);
+    let body = html! {
+        p {
+            "Its last weak call was " (ago(last_s, at_s)) ", at " (stamp(last_s)) ". "
+            @if silent_s < 86_400 { "It still calls." }
+            @else if is_proved {
+                "Since then, for " (duration(silent_s as f64)) ", everything that arrived was read, and nothing of it was this caller's."
+            }
+            @else if let Some(from_s) = complete_s {
+                "Records have been read without a gap since " (stamp(from_s))
+                " only: calls between the two may have been missed."
+            }
+            @else { "Whether everything since then was read is not known." }
+        }
+    };
+    section("silence", "Is it gone?", html! {}, body)
+}
+
+fn calls(trend: &Trend) -> Markup {
+    let body = html! {
+        div.columns {
+            (chart::over_time("by-signature", Dimension::Signature, trend))
+            (chart::over_time("by-tls", Dimension::Tls, trend))
+        }
+    };
+    section(
+        "calls",
+        "All its calls",
+        html! { "The last 48 hours, by event time; each trend on a scale of its own." },
+        body,
+    )
+}
+
+/// A name for each list.
+const LISTS: [(Detail, &str); 10] = [
+    (Detail::Client, "Clients"),
+    (Detail::SourceIp, "Source IPs"),
+    (Detail::KeyId, "Access keys"),
+    (Detail::Bucket, "Buckets"),
+    (Detail::EventSource, "Services"),
+    (Detail::EventName, "Calls"),
+    (Detail::Region, "Regions"),
+    (Detail::VpcEndpoint, "VPC endpoints"),
+    (Detail::Session, "Sessions"),
+    (Detail::OpenedBy, "Presigned links opened by"),
+];
+
+fn details(found: &[ListedCaller]) -> Markup {
+    let texts = |detail: Detail| {
+        let mut texts: Vec<&String> =
+            found.iter().flat_map(|caller| &caller.details[detail as usize]).collect();
+        texts.sort_unstable();
+        texts.dedup();
+        texts
+    };
+    let body = html! {
+        dl.details {
+            @for (detail, name) in LISTS {
+                @let texts = texts(detail);
+                @if !texts.is_empty() {
+                    div {
+                        dt { (name) " " span.count { (texts.len()) } }
+                        dd { ul { @for text in texts { li { (shown(text)) } } } }
+                    }
+                }
+            }
+        }
+    };
+    section(
+        "details",
+        "With what, from where, to what",
+        html! { "Of its weak calls; of each kind the latest are kept." },
+        body,
+    )
+}
+
+fn rule_matches(web: &Web, principal: &str, at_s: i64) -> Result<Markup, ApiError> {
+    let found =
+        web.state.matches(None, u64::MAX, MATCHES_SEEN).map_err(|error| ApiError::of_state(&error))?;
+    let is_its = |labels: &[(String, String)]| {
+        labels.iter().any(|(name, value)| name == "principal" && value == principal)
+    };
+    let its: Vec<_> =
+        found.into_iter().filter(|(_, stored)| is_its(&stored.found.labels)).take(MATCHES).collect();
+    if its.is_empty() {
+        return Ok(html! {});
+    }
+    Ok(section(
+        "matches",
+        "Rules that matched its calls",
+        html! { "The latest." },
+        matches::table_of(&its, at_s),
+    ))
+}
