@@ -7,21 +7,15 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use common::alertmanager::{Alertmanager, Place, WeakCall, Webhook, principal};
+use common::alertmanager::{Alertmanager, Place, WeakCall, Webhook, append, now, over_a_file, principal};
 use common::kinesis::{CREDENTIALS, Kinesis, record};
 use common::server::free_port;
 use common::{PATIENCE, Trailmeter};
 use serde_json::{Value, json};
-use trailmeter::event::time;
 use trailmeter::generate::Envelope;
 use trailmeter::source::kinesis::NewRecord;
-
-fn now() -> String {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    time::format(since_1970.as_secs().cast_signed())
-}
 
 /// A record as EventBridge writes it.
 fn bridged(call: &WeakCall) -> NewRecord {
@@ -185,23 +179,6 @@ fn shards_that_meet_a_caller_at_once_page_it_once() {
 fn sorted(mut names: Vec<String>) -> Vec<String> {
     names.sort();
     names
-}
-
-/// A config over one file of calls, with more of it.
-fn over_a_file(place: &Place, calls: &[WeakCall], more: &str) -> String {
-    let lines: Vec<u8> = calls.iter().flat_map(|call| [call.json(), b"\n".to_vec()].concat()).collect();
-    let file = place.write("calls.ndjson", lines);
-    let state = place.path("state");
-    place.write(
-        "trailmeter.yaml",
-        format!("sources: [{{files: {{paths: [{file:?}], follow: true}}}}]\nstate: {{embedded: {{path: {state:?}}}}}\n{more}\n"),
-    )
-}
-
-fn append(place: &Place, call: &WeakCall) {
-    use std::io::Write;
-    let mut file = std::fs::OpenOptions::new().append(true).open(place.path("calls.ndjson")).unwrap();
-    file.write_all(&[call.json(), b"\n".to_vec()].concat()).unwrap();
 }
 
 #[test]

@@ -6,10 +6,11 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
-use common::server::{Server, free_port, is_listening};
-use common::{PATIENCE, Trailmeter};
+use common::Trailmeter;
+use common::alertmanager::Place;
+use common::prometheus::{Options, Prometheus};
+use common::rules::{FILES, metrics_in, names_and_types, recorded_in, rules};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -72,64 +73,12 @@ fn run() -> (Trailmeter, TempDir) {
     (run, folder)
 }
 
-struct Prometheus {
-    _server: Server,
-    _folder: TempDir,
-    port: u16,
-}
-
-impl Prometheus {
-    /// Starts one that scrapes `target` each second.
-    fn scraping(target: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let config = folder.path().join("prometheus.yml");
-        let text = format!(
-            "global: {{scrape_interval: 1s}}\n\
-             scrape_configs: [{{job_name: trailmeter, static_configs: [{{targets: ['{target}']}}]}}]\n"
-        );
-        std::fs::write(&config, text).unwrap();
-        let port = free_port();
-        let mut command = Command::new("prometheus");
-        command.arg(format!("--config.file={}", config.display()));
-        command.arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()));
-        command.arg(format!("--web.listen-address=127.0.0.1:{port}"));
-        let mut server = Server::start(&mut command);
-        server.wait_until(|| is_listening(port));
-        Self { _server: server, _folder: folder, port }
-    }
-
-    /// The values of an expression, now.
-    fn query(&self, expression: &str) -> Vec<f64> {
-        let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
-        let request = agent.get(format!("http://127.0.0.1:{}/api/v1/query", self.port));
-        let text = request.query("query", expression).call().unwrap().body_mut().read_to_string().unwrap();
-        // It listens before it answers.
-        let Ok(answer) = serde_json::from_str::<Value>(&text) else { return Vec::new() };
-        assert_eq!(answer["status"], "success", "{expression}: {answer}");
-        let rows = answer["data"]["result"].as_array().unwrap();
-        rows.iter().map(|row| row["value"][1].as_str().unwrap().parse().unwrap()).collect()
-    }
-
-    /// Asks until the one value of the expression is as wanted.
-    fn wait_until(&self, expression: &str, is_wanted: impl Fn(f64) -> bool) -> f64 {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let values = self.query(expression);
-            if let &[value] = values.as_slice()
-                && is_wanted(value)
-            {
-                return value;
-            }
-            assert!(Instant::now() < end, "{expression} stays at {values:?}");
-            std::thread::sleep(Duration::from_millis(200));
-        }
-    }
-}
-
 #[test]
 fn prometheus_sees_what_is_counted() {
     let (run, _folder) = run();
-    let prometheus = Prometheus::scraping(run.address());
+    let place = Place::new();
+    let options = Options { targets: vec![run.address().to_owned()], ..Options::default() };
+    let prometheus = Prometheus::start(&place.folder("prometheus"), &options);
     prometheus.wait_until("up", |up| up == 1.0);
     let events = prometheus.wait_until("sum(trailmeter_events_total)", |events| events > 10_000.0);
     prometheus.wait_until("sum(trailmeter_events_total)", |later| later > events);
@@ -258,41 +207,99 @@ fn promtool(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn the_alerts_about_trailmeter_itself_ring_when_they_should() {
-    let rules = common::repository("rules/prometheus");
-    let path = |name: &str| rules.join(name).display().to_string();
-    promtool(&["check", "rules", &path("trailmeter.yml")]);
-    promtool(&["test", "rules", &path("tests/trailmeter_test.yml")]);
+fn alerts_ring_when_they_should_and_shares_are_what_they_are_called() {
+    let path = |name: &str| common::repository(name).display().to_string();
+    promtool(&[&["check", "rules"][..], &FILES.map(path).each_ref().map(String::as_str)].concat());
+    for tests in TESTS {
+        promtool(&["test", "rules", &path(tests)]);
+    }
 }
 
-/// A metric that is renamed on one side only, an alert without a test or a runbook: all fail here.
+const TESTS: [&str; 3] = [
+    "rules/prometheus/tests/trailmeter_test.yml",
+    "rules/prometheus/tests/shares_test.yml",
+    "rules/prometheus/tests/new_callers_test.yml",
+];
+
+/// A metric that is renamed on one side only, an alert or a recording rule without a test, an alert without a
+/// runbook: all fail here.
 #[test]
 fn rules_name_metrics_that_are_there_and_runbooks_that_are_served() {
     let (run, _folder) = run();
     let (_, metrics) = run.get("/metrics");
-    let names: BTreeSet<&str> =
-        metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
-    let text =
-        |name: &str| std::fs::read_to_string(common::repository("rules/prometheus").join(name)).unwrap();
-    let (rules, tests) = (text("trailmeter.yml"), text("tests/trailmeter_test.yml"));
-    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let used: BTreeSet<&str> = rules
-        .lines()
-        .filter(|line| !line.trim_start().starts_with(['#', 's', 'd']))
-        .flat_map(|line| line.split(|c| !is_name(c)))
-        .filter(|word| word.starts_with("trailmeter_"))
-        .collect();
-    assert!(used.len() >= 8, "{used:?}");
-    used.iter().for_each(|name| assert!(names.contains(name), "{name} is not in /metrics"));
-    let alerts: Vec<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
-    for alert in &alerts {
-        assert!(tests.contains(&format!("alertname: {alert}\n")), "{alert} has no test");
+    let names: BTreeSet<String> = names_and_types(&metrics).into_iter().map(|(name, _)| name).collect();
+    let tests = TESTS.map(|path| std::fs::read_to_string(common::repository(path)).unwrap()).concat();
+    let rules: Vec<Value> = FILES.iter().flat_map(|path| rules(path)).collect();
+    let recorded: BTreeSet<&str> = rules.iter().filter_map(|rule| rule["record"].as_str()).collect();
+    let mut used = BTreeSet::new();
+    for rule in &rules {
+        let expression = rule["expr"].as_str().unwrap();
+        used.extend(metrics_in(expression));
+        for name in recorded_in(expression) {
+            assert!(recorded.contains(name), "nothing records {name}");
+        }
     }
-    let links = rules.lines().filter_map(|line| line.split_once("/runbooks/"));
-    let links: Vec<&str> = links.map(|(_, name)| name.trim()).collect();
-    assert_eq!(links.len(), alerts.len());
-    for name in links {
+    assert!(used.len() >= 11, "{used:?}");
+    used.iter().for_each(|name| assert!(names.contains(*name), "{name} is not in /metrics"));
+    for name in recorded.iter().filter(|name| name.starts_with("job")) {
+        assert!(tests.contains(name), "{name} has no test");
+    }
+    let mut alerts = 0;
+    for (alert, rule) in rules.iter().filter_map(|rule| Some((rule["alert"].as_str()?, rule))) {
+        alerts += 1;
+        assert!(tests.contains(&format!("alertname: {alert}\n")), "{alert} has no test");
+        assert!(matches!(rule["labels"]["severity"].as_str(), Some("critical" | "warning")), "{alert}");
+        for annotation in ["summary", "description"] {
+            assert!(rule["annotations"][annotation].is_string(), "{alert} has no {annotation}");
+        }
+        let (_, name) =
+            rule["annotations"]["runbook_url"].as_str().unwrap().split_once("/runbooks/").unwrap();
         let (status, text) = run.get(&format!("/runbooks/{name}"));
         assert!(status == 200 && text.starts_with(&format!("# {name}\n")), "{name}: {status} {text}");
+    }
+    assert!(alerts >= 17, "{alerts}");
+}
+
+/// Labels by which an alert of the optional file differed from the one that trailmeter sends would make two of one.
+#[test]
+fn optional_alerts_have_the_names_and_severities_of_those_that_are_sent() {
+    use trailmeter::alert::name_and_severity;
+    use trailmeter::event::judge::Weakness;
+    let sent: BTreeSet<(&str, &str)> = Weakness::ALL.into_iter().map(name_and_severity).collect();
+    let rules = rules("rules/prometheus/new-callers.yml");
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let made: Vec<_> =
+        rules.iter().map(|rule| (text(&rule["alert"]), text(&rule["labels"]["severity"]))).collect();
+    let made: BTreeSet<_> = made.iter().map(|(name, severity)| (name.as_str(), severity.as_str())).collect();
+    assert_eq!(made, sent);
+}
+
+/// Over real metrics, every rule is evaluated without an error, and every recording rule records something.
+#[test]
+fn rules_work_on_real_metrics() {
+    let (run, _folder) = run();
+    let place = Place::new();
+    let options = Options {
+        targets: vec![run.address().to_owned()],
+        rules: FILES.map(common::repository).to_vec(),
+        ..Options::default()
+    };
+    let prometheus = Prometheus::start(&place.folder("prometheus"), &options);
+    for rule in FILES.iter().flat_map(|path| rules(path)) {
+        if let Some(name) = rule["record"].as_str() {
+            prometheus.wait_until(&format!("count({name}) > 0"), |_| true);
+        }
+    }
+    prometheus.wait_until("count(ALERTS{alertname='NewSigV2Caller', alertstate='firing'}) > 0", |_| true);
+    let rules = prometheus.evaluated_rules();
+    assert!(rules.len() >= 28, "{rules:?}");
+    for rule in rules {
+        assert!(rule["health"] == "ok" && rule["lastError"].is_null(), "{rule}");
+    }
+    // Shares are shares, one for each of the two, and none of an instance.
+    for name in ["weak_calls:ratio_rate1h", "weak_calls:ratio_rate1d", "known_calls:ratio_rate1d"] {
+        let shares = format!("job_dimension:trailmeter_{name}");
+        prometheus.wait_until(&format!("count({shares} > 0 < 1)"), |shares| shares == 2.0);
+        assert_eq!(prometheus.query(&format!("count({shares}{{instance!=''}})")), [0.0; 0]);
     }
 }

@@ -16,7 +16,7 @@ macro_rules! runbooks {
 }
 
 /// By the alert's name.
-pub const RUNBOOKS: [(&str, &str); 13] = runbooks![
+pub const RUNBOOKS: [(&str, &str); 16] = runbooks![
     "NewSigV2Caller",
     "NewOldTlsCaller",
     "NewLongTermKeyCaller",
@@ -30,6 +30,9 @@ pub const RUNBOOKS: [(&str, &str); 13] = runbooks![
     "TrailmeterSeriesDropped",
     "TrailmeterReloadFailed",
     "TrailmeterRulesNotLoaded",
+    "TrailmeterSigV2ShareRising",
+    "TrailmeterOldTlsShareRising",
+    "TrailmeterCoverageFalling",
 ];
 
 /// A runbook as text.

@@ -1,37 +1,45 @@
 //! An Alertmanager on this machine, a program that takes what is posted to webhooks, and weak calls to tell them of.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::extract::State;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+use trailmeter::event::time;
 
 use super::PATIENCE;
 use super::server::{Server, free_port, is_listening};
 
-/// A running Alertmanager. It notifies nobody.
+/// A running Alertmanager.
 pub struct Alertmanager {
-    _server: Server,
+    server: Server,
     port: u16,
     scheme: &'static str,
 }
 
 impl Alertmanager {
-    /// Starts one that keeps what it keeps in `folder`.
+    /// Starts one that keeps what it keeps in `folder` and notifies nobody.
     pub fn start(folder: &Path) -> Self {
         Self::start_at(folder, free_port(), None)
     }
 
     /// Starts one at a port, with a web config file if there is one.
     pub fn start_at(folder: &Path, port: u16, web_config: Option<&Path>) -> Self {
+        let nobody = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n";
+        Self::start_with(folder, port, web_config, nobody)
+    }
+
+    /// Starts one with this config.
+    pub fn start_with(folder: &Path, port: u16, web_config: Option<&Path>, text: &str) -> Self {
         let config = folder.join("alertmanager.yml");
-        std::fs::write(&config, "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n").unwrap();
+        std::fs::write(&config, text).unwrap();
         let checked = Command::new("amtool").arg("check-config").arg(&config).output();
         let checked = checked.unwrap_or_else(|error| panic!("amtool: {error}; `make tools` installs it"));
         assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
@@ -44,7 +52,12 @@ impl Alertmanager {
         let mut server = Server::start(&mut command);
         server.wait_until(|| is_listening(port));
         let scheme = if web_config.is_some() { "https" } else { "http" };
-        Self { _server: server, port, scheme }
+        Self { server, port, scheme }
+    }
+
+    /// Ends it as a service manager does: it notes what it has notified of.
+    pub fn stop(self) {
+        self.server.stop();
     }
 
     pub fn port(&self) -> u16 {
@@ -102,6 +115,11 @@ impl Webhook {
 
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}/hook", self.port)
+    }
+
+    /// Everything that was posted, in order.
+    pub fn posts(&self) -> Vec<Value> {
+        self.posts.lock().unwrap().clone()
     }
 
     /// Every alert that was posted, in order.
@@ -195,4 +213,27 @@ impl Place {
         std::fs::create_dir_all(&path).unwrap();
         path
     }
+}
+
+/// The time, as events have it.
+pub fn now() -> String {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    time::format(since_1970.as_secs().cast_signed())
+}
+
+/// A config over one file of calls, with more of it.
+pub fn over_a_file(place: &Place, calls: &[WeakCall], more: &str) -> String {
+    let lines: Vec<u8> = calls.iter().flat_map(|call| [call.json(), b"\n".to_vec()].concat()).collect();
+    let file = place.write("calls.ndjson", lines);
+    let state = place.path("state");
+    place.write(
+        "trailmeter.yaml",
+        format!("sources: [{{files: {{paths: [{file:?}], follow: true}}}}]\nstate: {{embedded: {{path: {state:?}}}}}\n{more}\n"),
+    )
+}
+
+/// Appends a call to that file.
+pub fn append(place: &Place, call: &WeakCall) {
+    let mut file = std::fs::OpenOptions::new().append(true).open(place.path("calls.ndjson")).unwrap();
+    file.write_all(&[call.json(), b"\n".to_vec()].concat()).unwrap();
 }

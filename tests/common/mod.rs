@@ -3,6 +3,8 @@
 
 pub mod alertmanager;
 pub mod kinesis;
+pub mod prometheus;
+pub mod rules;
 pub mod s3;
 pub mod server;
 
@@ -39,12 +41,15 @@ impl Trailmeter {
         started
     }
 
-    /// Starts it and does not wait: it may end before it listens.
+    /// Starts it and does not wait: it may end before it listens. A free port is taken unless one is named.
     pub fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let elsewhere: &[&str] =
+            if arguments.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
         let mut child = Command::new(env!("CARGO_BIN_EXE_trailmeter"))
             .arg("run")
             .args(arguments)
-            .args(["--listen", "127.0.0.1:0", "--log-format", "json"])
+            .args(elsewhere)
+            .args(["--log-format", "json"])
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
