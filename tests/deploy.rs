@@ -185,19 +185,12 @@ fn the_image_is_built_from_what_is_there_and_runs_as_nobody_special() {
         let (from, to) = (repository(name), place.path(name));
         run("cp", &["-r", from.to_str().unwrap(), to.to_str().unwrap()]);
     }
-    let manifest = place.path("Cargo.toml").display().to_string();
-    run(
-        env!("CARGO"),
-        &[
-            "metadata",
-            "--locked",
-            "--offline",
-            "--no-deps",
-            "--format-version=1",
-            "--manifest-path",
-            &manifest,
-        ],
-    );
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--locked", "--offline", "--bin", "nothing", "--manifest-path"]);
+    cargo.arg(place.path("Cargo.toml")).env("CARGO_TARGET_DIR", place.path("target"));
+    let said = String::from_utf8(cargo.output().unwrap().stderr).unwrap();
+    // It reads all of them before it finds that there is no such program.
+    assert!(said.contains("no bin target named `nothing`"), "{said}");
 }
 
 const ALERTMANAGER: &str = "deploy/alertmanager/alertmanager.yml";
