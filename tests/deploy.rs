@@ -201,6 +201,20 @@ fn alertmanager_takes_its_config() {
     assert!(said.contains("4 receivers") && said.contains("2 inhibit rules"), "{said}");
 }
 
+/// What stands there as a comment, for those who have another receiver, would be taken, too.
+#[test]
+fn alertmanager_takes_the_other_receivers() {
+    let text = std::fs::read_to_string(repository(ALERTMANAGER)).unwrap();
+    let (before, receivers) = text.split_once("\nreceivers:\n").unwrap();
+    let is_title =
+        |line: &&str| line.starts_with("    # ") && line.ends_with(':') && !line.contains("_configs");
+    let lines =
+        receivers.lines().filter(|line| !is_title(line)).map(|line| line.replacen("    # ", "    ", 1));
+    let config = format!("{before}\nreceivers:\n{}\n", lines.collect::<Vec<_>>().join("\n"));
+    assert!(config.contains("\n    pagerduty_configs:") && config.contains("\n    slack_configs:"));
+    run("amtool", &["check-config", &Place::new().write("alertmanager.yml", config)]);
+}
+
 /// The receivers of an alert with these labels.
 fn receivers(labels: &[&str]) -> String {
     let config = format!("--config.file={}", repository(ALERTMANAGER).display());
