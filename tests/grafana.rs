@@ -475,6 +475,14 @@ impl Scene {
     }
 }
 
+/// A text as `percentencode` writes it.
+fn encoded(text: &str) -> String {
+    let as_it_is = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    let encode =
+        |byte: u8| if as_it_is(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(encode).collect()
+}
+
 /// An expression as Grafana sends it.
 fn substituted(expression: &str, chosen: &BTreeMap<String, String>) -> String {
     let mut text = expression.to_owned();
@@ -502,6 +510,11 @@ fn every_query_has_an_answer() {
         }
     }
     assert!(asked > 120, "{asked}");
+    // Where the link of a row leads, somebody is at home.
+    let row = &scene.run.json("/api/v1/callers?limit=1")["rows"][0];
+    let (account_id, principal) = (text(row, "account_id"), encoded(text(row, "principal")));
+    let (status, page) = scene.run.get(&format!("/caller?account_id={account_id}&principal={principal}"));
+    assert!(status == 200 && page.contains(text(row, "principal")), "{status} {page}");
     println!("{asked} queries have an answer");
     assert!(scene.run.stop().success());
 }
