@@ -6,7 +6,9 @@ use clap::{Args, Subcommand};
 
 use super::Failure;
 use super::run::config_path;
+use super::serve::of_access;
 use crate::config::Config;
+use crate::web::access::Access;
 
 #[derive(Args)]
 pub struct ConfigArguments {
@@ -39,6 +41,7 @@ pub fn run(arguments: ConfigArguments) -> Result<(), Failure> {
     match arguments.command {
         ConfigCommand::Check(_) => {
             check_rules(&config)?;
+            Access::begin(config.web.web_config_file.as_deref()).map_err(of_access)?;
             println!("{}: fine", path.display());
         }
         ConfigCommand::Show(_) => print!("{}", serde_yaml_ng::to_string(&config.raw)?),

@@ -32,6 +32,9 @@ pub struct RunArguments {
     /// Where page, API and metrics are served (overrides the config) [default: 127.0.0.1:9464]
     #[arg(long, env = "TRAILMETER_LISTEN", value_name = "ADDRESS:PORT")]
     listen: Option<String>,
+    /// TLS, names and passwords for all that is served (overrides the config)
+    #[arg(long, env = "TRAILMETER_WEB_CONFIG_FILE", value_name = "FILE")]
+    web_config_file: Option<String>,
     /// The least level of the log (overrides the config)
     #[arg(long, env = "TRAILMETER_LOG_LEVEL")]
     log_level: Option<RawLevel>,
@@ -74,6 +77,9 @@ fn load(arguments: &RunArguments) -> Result<Config, Failure> {
     }
     if let Some(listen) = &arguments.listen {
         raw.web.listen.clone_from(listen);
+    }
+    if let Some(file) = &arguments.web_config_file {
+        raw.web.web_config_file = Some(file.clone());
     }
     raw.log.level = arguments.log_level.unwrap_or(raw.log.level);
     raw.log.format = arguments.log_format.unwrap_or(raw.log.format);

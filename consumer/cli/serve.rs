@@ -23,6 +23,7 @@ use crate::source::files::FilesSource;
 use crate::source::generator::GeneratorSource;
 use crate::source::kinesis::KinesisSource;
 use crate::state::{EmbeddedState, StateError};
+use crate::web::access::Access;
 use crate::web::{self, Bounds, ReloadRequest, Status, Web};
 use crate::{Clock, system_clock};
 
@@ -56,17 +57,24 @@ pub async fn serve(
     let metrics = Arc::new(Metrics::new()?);
     metrics.reloaded(true, clock());
     let rules = RulesInForce::begin(config.rules.clone(), &metrics, clock()).await.map_err(of_rules)?;
+    let access = Access::begin(config.web.web_config_file.as_deref()).map_err(of_access)?;
     let sources = self::sources(&config, &clock).await?;
     let listener = bind(config.web.listen, listen).await?;
     let address = listener.local_addr()?;
-    warn_if_open(address);
+    if let Some(warning) = access.rules().warning(address) {
+        tracing::warn!(%address, "{warning}");
+    }
     let state = open_state(config.state_path.clone(), &clock)?;
     let (settings_sender, settings) = watch::channel(Arc::new(settings_of(&config, &rules)));
     let (status_sender, status) = watch::channel(Arc::new(status_of(&config)));
     let (reload_sender, reload_requests) = mpsc::channel(16);
     let (state, views, readiness) = (Arc::new(state), Arc::<Views>::default(), Arc::<Readiness>::default());
-    let link: Arc<str> =
-        config.web.external_url.clone().unwrap_or_else(|| format!("http://{address}")).into();
+    let link: Arc<str> = config
+        .web
+        .external_url
+        .clone()
+        .unwrap_or_else(|| format!("{}://{address}", scheme(&access.rules())))
+        .into();
     if !config.sinks.is_empty() && config.web.external_url.is_none() && address.ip().is_unspecified() {
         tracing::warn!(%link, "alerts link to an address that nobody can open: set `web.external_url`");
     }
@@ -93,6 +101,7 @@ pub async fn serve(
         readiness: Arc::clone(&pipeline.readiness),
         metrics: Arc::clone(&metrics),
         settings,
+        access: Arc::new(access),
         clock: Arc::clone(&clock),
         rules: rules.status(),
         status,
@@ -174,10 +183,14 @@ async fn bind(address: SocketAddr, listen: Listen) -> Result<TcpListener, Failur
     }
 }
 
-fn warn_if_open(address: SocketAddr) {
-    if !address.ip().is_loopback() {
-        tracing::warn!(%address, "page and API are open to everyone who reaches this address: they name principals and keys");
-    }
+fn scheme(rules: &web::access::Rules) -> &'static str {
+    if rules.tls.is_some() { "https" } else { "http" }
+}
+
+/// All problems of a web config.
+pub fn of_access(problems: Vec<web::access::Problem>) -> Failure {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    Failure::Usage(format!("web.web_config_file: {}", lines.join("\n")))
 }
 
 fn open_state(path: PathBuf, clock: &Clock) -> Result<EmbeddedState, Failure> {
@@ -219,7 +232,12 @@ async fn sources(config: &Config, clock: &Clock) -> Result<Vec<Arc<dyn Source>>,
 }
 
 fn bounds(web: &WebConfig) -> Bounds {
-    Bounds { max_connections: web.max_connections, max_body: web.max_body, timeout: CLIENT_TIMEOUT }
+    Bounds {
+        max_connections: web.max_connections,
+        max_body: web.max_body,
+        requests_per_second: web.max_requests_per_second,
+        timeout: CLIENT_TIMEOUT,
+    }
 }
 
 /// What the tasks heed: the config's settings with the rules in force.

@@ -96,6 +96,10 @@ pub struct WebConfig {
     pub max_connections: usize,
     /// Bytes of a request's body.
     pub max_body: usize,
+    /// Requests of one address a second; 0: without a limit.
+    pub max_requests_per_second: u32,
+    /// TLS, names and passwords.
+    pub web_config_file: Option<PathBuf>,
 }
 
 /// A GetRecords answer holds up to 10 MiB (facts of the Kinesis API), and room for one is taken before it is asked.
@@ -183,6 +187,9 @@ impl Config {
         compare("sinks", old.sinks != new.sinks);
         compare("web.max_connections", old.web.max_connections != new.web.max_connections);
         compare("web.max_body", old.web.max_body != new.web.max_body);
+        let rates = [&old.web, &new.web].map(|web| web.max_requests_per_second);
+        compare("web.max_requests_per_second", rates[0] != rates[1]);
+        compare("web.web_config_file", old.web.web_config_file != new.web.web_config_file);
         compare("limits.event_bytes", old.limits.event_bytes != new.limits.event_bytes);
         compare("shutdown.grace", old.shutdown.grace != new.shutdown.grace);
         compare("dead_letter", old.dead_letter != new.dead_letter);
@@ -373,6 +380,8 @@ fn web(raw: &RawConfig, problems: &mut Problems) -> WebConfig {
         enable_reload: raw.web.enable_reload,
         max_connections: raw.web.max_connections as usize,
         max_body: raw.web.max_body.0 as usize,
+        max_requests_per_second: raw.web.max_requests_per_second,
+        web_config_file: raw.web.web_config_file.as_ref().map(PathBuf::from),
     }
 }
 

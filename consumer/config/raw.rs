@@ -554,6 +554,10 @@ pub struct RawWeb {
     pub max_connections: u64,
     /// Bytes of a request's body.
     pub max_body: Size,
+    /// Requests of one address a second; 0: without a limit.
+    pub max_requests_per_second: u32,
+    /// TLS, names and passwords, in the format of Prometheus' exporters.
+    pub web_config_file: Option<String>,
 }
 
 impl Default for RawWeb {
@@ -564,6 +568,8 @@ impl Default for RawWeb {
             enable_reload: false,
             max_connections: 256,
             max_body: Size(64 << 10),
+            max_requests_per_second: 50,
+            web_config_file: None,
         }
     }
 }

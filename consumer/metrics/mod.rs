@@ -17,7 +17,7 @@ use crate::event::{signature, tls};
 use crate::totals::{Dropped, EventRejection, NotCall, RecordRejection, Totals, UnknownReason};
 
 /// A limit that may bite, for `trailmeter_limit_hits_total`.
-pub const LIMITS: [&str; 13] = [
+pub const LIMITS: [&str; 14] = [
     "callers",
     "outside_callers",
     "weak_callers",
@@ -25,6 +25,7 @@ pub const LIMITS: [&str; 13] = [
     "inflight_bytes",
     "max_connections",
     "max_body",
+    "request_rate",
     "event_sources",
     "decompressed_bytes",
     "event_bytes",
@@ -96,6 +97,8 @@ pub struct Metrics {
     pub reload_successful: IntGauge,
     /// When the config was last read with success.
     pub reload_success_timestamp: Gauge,
+    /// Whether the web config that was last found could be used.
+    pub web_config_reload_successful: IntGauge,
 }
 
 impl Metrics {
@@ -244,6 +247,10 @@ impl Metrics {
                 "trailmeter_config_last_reload_successful",
                 "Whether the config was last read with success.",
             )?,
+            web_config_reload_successful: gauge(
+                "trailmeter_web_config_last_reload_successful",
+                "1 if the web config that was last found could be used, 0 if the earlier one stays in force.",
+            )?,
             event_delay,
             processing,
             reload_success_timestamp,
@@ -256,6 +263,7 @@ impl Metrics {
     /// Every series of a closed set exists from the start, so that `increase()` sees its first step.
     fn begin_at_zero(&self) {
         self.count_events(&Totals::default());
+        self.web_config_reload_successful.set(1);
         for outcome in ["committed", "failed"] {
             self.commits.with_label_values(&[outcome]);
         }

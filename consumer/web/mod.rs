@@ -6,10 +6,12 @@
 //! and few large answers are in memory at once. A request fails alone: with a message that names the fix, never
 //! with a panic.
 
+pub mod access;
 mod api;
 mod callers;
 mod cursor;
 mod error;
+mod guard;
 mod inventory;
 mod page;
 mod parameters;
@@ -65,6 +67,8 @@ pub struct Web {
     pub settings: watch::Receiver<Arc<Settings>>,
     /// The rules in force.
     pub rules: watch::Receiver<Arc<RulesStatus>>,
+    /// Who may ask.
+    pub access: Arc<access::Access>,
     /// The wall clock.
     pub clock: Clock,
     /// The config in force.
@@ -97,6 +101,8 @@ pub struct Bounds {
     pub max_connections: usize,
     /// Bytes of a request's body (`web.max_body`).
     pub max_body: usize,
+    /// Requests of one side a second (`web.max_requests_per_second`); 0: without a limit.
+    pub requests_per_second: u32,
     /// For each of these: the head of a request to arrive, the answer to be ready, the client to take some of
     /// it, the connections to end at shutdown.
     pub timeout: Duration,

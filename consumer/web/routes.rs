@@ -13,7 +13,7 @@ use axum::routing::{get, post};
 
 use super::error::ApiError;
 use super::shared::Shared;
-use super::{Bounds, Web, api, callers, page, probes, rules, runbooks, scrape, shards, windows};
+use super::{Bounds, Web, api, callers, guard, page, probes, rules, runbooks, scrape, shards, windows};
 
 /// The paths, for those who miss them.
 const PATHS: &str = "/, /callers, /caller, /matches, /rules, /shards, /status, /metrics, /-/healthy, /-/ready, /-/reload, /api/v1/windows, /api/v1/totals, \
@@ -60,6 +60,7 @@ pub fn router(web: Arc<Web>, bounds: Bounds) -> Router {
         })
         .layer(DefaultBodyLimit::max(bounds.max_body))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), bound))
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), guard::admit))
         .layer(middleware::map_response(with_headers))
         .with_state(shared)
 }
@@ -69,7 +70,10 @@ fn text(content_type: &'static str, text: &'static str) -> Response {
 }
 
 async fn with_headers(mut response: Response) -> Response {
-    response.headers_mut().extend(HEADERS);
+    // What the web config says of a header stands before this.
+    for (name, value) in HEADERS {
+        response.headers_mut().entry(name).or_insert(value);
+    }
     response
 }
 

@@ -1,24 +1,36 @@
 //! Connections: how many, for how long, and how they end.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::MissedTickBehavior;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use super::access::{Access, Rules, Tls, is_allowed};
+use super::guard::Peer;
 use super::stall::Stall;
 use super::{Bounds, Web, routes};
+use crate::metrics::Metrics;
 
 /// Before the next connection is accepted when the last could not be: out of file descriptors, most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Between two looks whether the web config or its certificates have changed.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// Bytes of a plain request that are read at a port that speaks TLS.
+const MOST_UNREAD: u64 = 64 << 10;
 
 /// Answers requests until `shutdown`, then lets those that run come to their end within the bounds' timeout.
 ///
@@ -31,18 +43,24 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let limit_hits = web.metrics.limit_hits.with_label_values(&["max_connections"]);
+    let (access, metrics) = (Arc::clone(&web.access), Arc::clone(&web.metrics));
     let router = routes::router(web, bounds);
     let room = Arc::new(Semaphore::new(bounds.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
     let mut connections = JoinSet::new();
+    let mut looks = tokio::time::interval(LOOK_INTERVAL);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = shutdown.cancelled() => break,
+            _ = looks.tick() => look(&access, &metrics),
             Some(ended) = connections.join_next() => note_end(ended),
-            (stream, permit) = accept(&listener, &room) => {
+            (stream, peer, permit) = accept(&listener, &room) => {
                 if room.available_permits() == 0 {
                     limit_hits.inc();
                 }
-                connections.spawn(answer(stream, router.clone(), bounds.timeout, shutdown.clone(), permit));
+                let router = router.clone().layer(Extension(Peer(peer)));
+                let rules = access.rules();
+                connections.spawn(answer(stream, rules, router, bounds.timeout, shutdown.clone(), permit));
             }
         }
     }
@@ -59,13 +77,13 @@ pub async fn serve(
 }
 
 /// The next connection, once there is room for one.
-async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> (TcpStream, IpAddr, OwnedSemaphorePermit) {
     let Ok(permit) = Arc::clone(room).acquire_owned().await else {
         unreachable!("the semaphore is never closed")
     };
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, permit),
+            Ok((stream, peer)) => return (stream, peer.ip(), permit),
             Err(error) if is_of_one_connection(&error) => debug!(%error, "a connection was gone at once"),
             Err(error) => {
                 warn!(%error, "can't accept an HTTP connection");
@@ -80,9 +98,20 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-/// Answers the requests of one connection.
+/// Takes up another web config beside the async tasks.
+fn look(access: &Arc<Access>, metrics: &Arc<Metrics>) {
+    let (access, metrics) = (Arc::clone(access), Arc::clone(metrics));
+    tokio::task::spawn_blocking(move || {
+        if let Some(is_taken) = access.look() {
+            metrics.web_config_reload_successful.set(i64::from(is_taken));
+        }
+    });
+}
+
+/// Answers the requests of one connection, once it is encrypted if it must be.
 async fn answer(
     stream: TcpStream,
+    rules: Arc<Rules>,
     router: Router,
     timeout: Duration,
     shutdown: CancellationToken,
@@ -90,9 +119,50 @@ async fn answer(
 ) {
     // Only a matter of speed.
     stream.set_nodelay(true).ok();
+    let Some(tls) = &rules.tls else {
+        return converse(Stall::new(stream, timeout), router, timeout, shutdown, permit).await;
+    };
+    match tokio::time::timeout(timeout, encrypt(stream, tls)).await {
+        Ok(Ok(stream)) => converse(Stall::new(stream, timeout), router, timeout, shutdown, permit).await,
+        Ok(Err(error)) => debug!(%error, "a connection could not be encrypted"),
+        Err(_) => debug!("a connection was not encrypted in time"),
+    }
+}
+
+/// The first byte of a TLS connection: a handshake record.
+const HANDSHAKE: u8 = 0x16;
+/// What those are told who forgot the `s`.
+const NOT_ENCRYPTED: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n\r\n\
+    this port speaks TLS: write https:// instead of http://\n";
+
+async fn encrypt(mut stream: TcpStream, tls: &Tls) -> io::Result<TlsStream<TcpStream>> {
+    let mut first = [0];
+    if stream.peek(&mut first).await? == 1 && first[0] != HANDSHAKE {
+        stream.write_all(NOT_ENCRYPTED).await?;
+        stream.shutdown().await?;
+        // What was sent is read to the end, or closing would take the answer back.
+        tokio::io::copy(&mut stream.take(MOST_UNREAD), &mut tokio::io::sink()).await?;
+        return Err(io::Error::other("it is plain HTTP"));
+    }
+    let stream = TlsAcceptor::from(Arc::clone(&tls.config)).accept(stream).await?;
+    let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    if !tls.allowed_sans.is_empty() && !certificate.is_some_and(|one| is_allowed(one, &tls.allowed_sans)) {
+        return Err(io::Error::other("the client's certificate bears no name of client_allowed_sans"));
+    }
+    Ok(stream)
+}
+
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    router: Router,
+    timeout: Duration,
+    shutdown: CancellationToken,
+    permit: OwnedSemaphorePermit,
+) {
     let mut builder = Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(timeout);
-    let io = TokioIo::new(Stall::new(stream, timeout));
+    let io = TokioIo::new(stream);
     let mut connection = std::pin::pin!(builder.serve_connection(io, TowerToHyperService::new(router)));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use super::error::ApiError;
+use super::guard::Guard;
 use super::{Bounds, Web};
 
 /// Answers at once that may hold a million rows.
@@ -28,6 +29,8 @@ pub struct Shared {
     pub web: Arc<Web>,
     /// What clients may cost.
     pub bounds: Bounds,
+    /// Who is let in.
+    pub guard: Guard,
     /// The text of `/metrics`.
     pub metrics: Kept,
     pages: parking_lot::Mutex<HashMap<String, Arc<Kept>>>,
@@ -47,7 +50,8 @@ impl Shared {
     /// State over this data.
     pub fn new(web: Arc<Web>, bounds: Bounds) -> Self {
         let large = Arc::new(Semaphore::new(LARGE_ANSWERS));
-        Self { web, bounds, metrics: Kept::default(), pages: Default::default(), large }
+        let guard = Guard::new(Arc::clone(&web.access), bounds.requests_per_second);
+        Self { web, bounds, guard, metrics: Kept::default(), pages: Default::default(), large }
     }
 
     /// A page by its address. Those who look at the same one share it.

@@ -103,6 +103,7 @@ impl Server {
             sources: Vec::new(),
             sinks: Vec::new(),
             readiness,
+            access: Arc::default(),
             metrics: Arc::new(Metrics::new().unwrap()),
             settings,
             clock: Arc::new(move || clock.load(Ordering::Relaxed)),
@@ -142,7 +143,8 @@ impl Server {
     }
 }
 
-const TIGHT: Bounds = Bounds { max_connections: 2, max_body: 16, timeout: Duration::from_millis(5) };
+const TIGHT: Bounds =
+    Bounds { max_connections: 2, max_body: 16, requests_per_second: 0, timeout: Duration::from_millis(5) };
 
 async fn read_answer(mut stream: TcpStream) -> Answer {
     let mut bytes = Vec::new();

@@ -139,6 +139,25 @@ impl Trailmeter {
         }
     }
 
+    /// The same where some requests are refused.
+    pub fn wait_until_answered(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let (status, body) = self.get(path);
+            if let Some(answer) =
+                serde_json::from_str(&body).ok().filter(|answer| status == 200 && wanted(answer))
+            {
+                return answer;
+            }
+            assert!(Instant::now() < end, "{path} stays at {status} {body}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn post(&self, path: &str) -> (u16, String) {
         let mut answer = agent().post(format!("http://{}{path}", self.address)).send_empty().unwrap();
         (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())

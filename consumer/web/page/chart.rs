@@ -77,7 +77,7 @@ pub fn over_time(id: &str, dimension: Dimension, trend: &Trend) -> Markup {
             class: class_of(name),
             calls: trend.of(|versions| dimension.label_of(versions) == *name),
         })
-        .filter(|series| is_shown(series))
+        .filter(is_shown)
         .collect();
     let all: u64 = series.iter().flat_map(|series| &series.calls).sum();
     let title = format!("{id}-title");

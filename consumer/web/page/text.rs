@@ -33,10 +33,10 @@ pub fn minute(exact: &str) -> String {
 /// How long ago, in the unit that fits.
 pub fn ago(seconds: i64) -> String {
     match seconds {
-        ..=0 => "now".to_owned(),
-        ..120 => format!("{seconds} s ago"),
-        ..7200 => format!("{} min ago", seconds / 60),
-        ..172_800 => format!("{} h ago", seconds / 3600),
+        i64::MIN..=0 => "now".to_owned(),
+        1..120 => format!("{seconds} s ago"),
+        120..7200 => format!("{} min ago", seconds / 60),
+        7200..172_800 => format!("{} h ago", seconds / 3600),
         _ => format!("{} days ago", seconds / 86_400),
     }
 }
