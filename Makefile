@@ -9,18 +9,19 @@ PYTHON := $(SERVERS)/python
 FUZZ_SECONDS ?= 60
 FUZZ_LOG := tests/fuzz/artifacts/log
 # As root apt works as it is; anyone else is told what to install.
-APT_PACKAGES := prometheus prometheus-alertmanager
+APT_PACKAGES := prometheus prometheus-alertmanager chromium
 
 .PHONY: help tools test lint soak bench fuzz fuzz-check fuzz-build
 
 help: ## What can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
 
-tools: ## Installs what the tests need: Prometheus and Alertmanager from Debian, kinesis-local from npm, ministack from PyPI
+tools: ## Installs what the tests need: Prometheus, Alertmanager and Chromium from Debian, kinesis-local and playwright from npm, ministack from PyPI
 	@command -v python3 >/dev/null || { echo "python3 is needed: install it with your package manager"; exit 1; }
 	@command -v npm >/dev/null || { echo "npm (Node.js 18 or newer) is needed: install it with your package manager"; exit 1; }
 	@if ! command -v prometheus >/dev/null || ! command -v promtool >/dev/null || \
-		! command -v prometheus-alertmanager >/dev/null || ! command -v amtool >/dev/null; then \
+		! command -v prometheus-alertmanager >/dev/null || ! command -v amtool >/dev/null || \
+		! command -v chromium >/dev/null; then \
 		if [ "$$(id -u)" = 0 ]; then \
 			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(APT_PACKAGES); \
 		else \
