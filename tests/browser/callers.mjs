@@ -93,5 +93,6 @@ await scenario(async (visits) => {
   for (let turn = 0; turn < 3; turn++) await page.waitForResponse((response) => response.url() === page.url());
   const longest = await page.evaluate(() => window.longest);
   console.log(`longest task while refreshing: ${longest} ms`);
+  assert.ok(longest < 300, `${longest} ms`);
   await visits.close(page);
 });

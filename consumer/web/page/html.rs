@@ -109,7 +109,7 @@ pub fn table(id: &str, columns: &[Column], rows: &[Markup]) -> Markup {
 /// A table with heads of its own.
 pub fn table_with(id: &str, heads: Markup, rows: &[Markup]) -> Markup {
     html! {
-        div.scroll #(format!("{id}-table")) tabindex="0" role="region" aria-labelledby=(id) {
+        div.scroll #(format!("{id}-table")) tabindex="0" role="group" aria-labelledby=(id) {
             table {
                 thead { tr { (heads) } }
                 tbody { @for row in rows { (row) } }

@@ -103,7 +103,7 @@ fn document(web: &Web, path: &str, view: &View, now_ms: u64) -> String {
                 title #title { (plain(&view.title)) " · trailmeter" }
                 link rel="icon" href="/page.svg" type="image/svg+xml";
                 link rel="stylesheet" href="/page.css";
-                script src="/page.js" defer {}
+                script type="module" src="/page.js" {}
             }
             body {
                 a.skip href="#main" { "Skip to content" }

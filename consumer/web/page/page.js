@@ -1,7 +1,5 @@
 // Fetches the page anew every two seconds and changes what has changed. What the server sends is parsed as a document of
 // its own, in which no script runs; only elements and texts are taken over from it.
-"use strict";
-
 const INTERVAL_MS = 2000;
 const PATIENCE_MS = 15000;
 const TYPING_MS = 200;
@@ -105,9 +103,12 @@ async function refresh() {
 
 async function run() {
   const began = performance.now();
-  if (!document.hidden) await refresh();
-  // A page that takes long to make is asked for less often.
-  setTimeout(run, Math.max(INTERVAL_MS, 4 * (performance.now() - began)));
+  try {
+    if (!document.hidden) await refresh();
+  } finally {
+    // A page that takes long to make is asked for less often.
+    setTimeout(run, Math.max(INTERVAL_MS, 4 * (performance.now() - began)));
+  }
 }
 
 /* Searching while typing */
