@@ -29,6 +29,23 @@ pub struct Alert {
     pub starts_at_ms: u64,
 }
 
+impl Alert {
+    /// The address at which people see more of it, when the page is at `link`: the caller, or the rule's matches.
+    pub fn page(&self, link: &str) -> String {
+        let label = |name: &str| self.labels.get(name).filter(|value| !value.is_empty());
+        let query = |pairs: &[(&str, &String)]| {
+            form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+        };
+        match (label("rule"), label("account_id"), label("principal")) {
+            (Some(rule), ..) => format!("{link}/matches?{}", query(&[("rule", rule)])),
+            (None, Some(account_id), Some(principal)) => {
+                format!("{link}/caller?{}", query(&[("account_id", account_id), ("principal", principal)]))
+            }
+            _ => format!("{link}/"),
+        }
+    }
+}
+
 /// The name and the severity of the alert about a new caller with this weakness.
 pub fn name_and_severity(weakness: Weakness) -> (&'static str, &'static str) {
     match weakness {
@@ -179,6 +196,19 @@ mod tests {
     fn a_new_sigv2_caller() {
         let alert = new_caller(key(Weakness::SigV2), &sighting(), 1, "http://127.0.0.1:9464");
         insta::assert_snapshot!(serde_json::to_string_pretty(&alert).unwrap());
+    }
+
+    #[test]
+    fn where_people_see_more() {
+        let link = "https://trailmeter.example";
+        let alert = new_caller(key(Weakness::SigV2), &sighting(), 1, link);
+        let expect = "/caller?account_id=123456789012&principal=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fr";
+        assert_eq!(alert.page(link), format!("{link}{expect}"));
+        let mut labels = BTreeMap::from([("rule".to_owned(), "Root & co".to_owned())]);
+        let of_rule = Alert { labels: labels.clone(), ..alert.clone() };
+        assert_eq!(of_rule.page(link), format!("{link}/matches?rule=Root+%26+co"));
+        labels.clear();
+        assert_eq!(Alert { labels, ..alert }.page(link), format!("{link}/"));
     }
 
     #[test]

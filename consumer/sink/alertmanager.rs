@@ -250,6 +250,6 @@ fn posted(alert: &Alert, ends_at_ms: u64, link: &str) -> Value {
         "annotations": alert.annotations,
         "startsAt": time::format_ms(alert.starts_at_ms),
         "endsAt": time::format_ms(ends_at_ms),
-        "generatorURL": format!("{link}/"),
+        "generatorURL": alert.page(link),
     })
 }

@@ -135,7 +135,7 @@ fn firing(alert: &Alert, link: &str) -> Value {
         "annotations": alert.annotations,
         "startsAt": time::format((alert.starts_at_ms / 1000).cast_signed()),
         "endsAt": "0001-01-01T00:00:00Z",
-        "generatorURL": format!("{link}/"),
+        "generatorURL": alert.page(link),
         "fingerprint": format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&identity)),
     })
 }

@@ -7,7 +7,7 @@ use super::super::{Web, api};
 use super::View;
 use super::coverage;
 use super::html::{Column, row, section, shown, table};
-use super::text::number;
+use super::text::{latency, number};
 use crate::totals::{Dropped, EventRejection, NotCall, RecordRejection, Totals};
 
 /// The view.
@@ -42,7 +42,7 @@ fn facts(status: &Value) -> Markup {
         let seconds = |name: &str| of[name].as_f64().unwrap_or_default();
         html! {
             @if of["count"].as_u64() == Some(0) { "nothing was measured" }
-            @else { (format!("median {:.3} s, 99 % {:.3} s, most {:.3} s", seconds("p50"), seconds("p99"), seconds("max"))) }
+            @else { "median " (latency(seconds("p50"))) ", 99 % " (latency(seconds("p99"))) ", most " (latency(seconds("max"))) }
         }
     };
     let rows = [

@@ -51,6 +51,11 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// How long something took, in the unit that fits.
+pub fn latency(seconds: f64) -> String {
+    if seconds < 1.0 { format!("{:.1} ms", seconds * 1000.0) } else { duration(seconds) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
