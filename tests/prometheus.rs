@@ -15,7 +15,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Name, type and labels of each metric of docs/numbers.md.
-const METRICS: [(&str, &str, &[&str]); 28] = [
+const METRICS: [(&str, &str, &[&str]); 29] = [
     ("trailmeter_records_total", "counter", &["source", "outcome", "reason"]),
     ("trailmeter_events_total", "counter", &["outcome", "reason"]),
     ("trailmeter_calls_total", "counter", &["signature_version", "tls_version", "event_source"]),
@@ -46,6 +46,7 @@ const METRICS: [(&str, &str, &[&str]); 28] = [
     ("trailmeter_event_delay_seconds", "histogram", &[]),
     ("trailmeter_processing_seconds", "histogram", &[]),
     ("trailmeter_config_last_reload_successful", "gauge", &[]),
+    ("trailmeter_web_config_last_reload_successful", "gauge", &[]),
     ("trailmeter_config_last_reload_success_timestamp_seconds", "gauge", &[]),
     ("trailmeter_build_info", "gauge", &["version"]),
 ];
