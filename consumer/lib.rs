@@ -26,6 +26,9 @@ pub mod state;
 pub mod alert;
 pub mod sink;
 
+pub mod report;
+pub mod scan;
+
 pub mod metrics;
 pub mod web;
 

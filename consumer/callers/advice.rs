@@ -6,6 +6,7 @@
 //! days (S3 user guide, "Sharing objects with presigned URLs"); which operating systems and runtimes lack TLS 1.2
 //! (AWS security blog, "TLS 1.2 to become the minimum TLS protocol level for all AWS API endpoints").
 
+use super::{CallerKey, Detail, Row};
 use crate::event::client::{self, Client};
 use crate::event::judge::Weakness;
 
@@ -28,6 +29,15 @@ pub fn advice(weakness: Weakness, known: Known<'_>) -> String {
         Weakness::Tls10 | Weakness::Tls11 => old_tls(known.client),
         Weakness::LongTermKey => long_term_key(known.principal, known.client),
     }
+}
+
+/// What to do about a caller, piece by piece, by its clients and the hints at what they run on.
+pub fn of_caller(key: CallerKey<'_>, row: &Row, lists: &[Vec<String>; Detail::COUNT]) -> Vec<String> {
+    let [clients, hints] = [Detail::Client, Detail::Hint].map(|detail| &lists[detail as usize]);
+    // A hint of the runtime or the place tells more than the client does.
+    let is_hinted = key.weakness != Weakness::SigV2 && !hints.is_empty();
+    let clients = if is_hinted { hints } else { clients }.iter().map(String::as_str);
+    pieces(key.weakness, key.principal, Presigned::of(row.presigned, row.calls), clients)
 }
 
 /// What to do, for several clients: each piece of advice once, in the order of the clients; that on links comes last.

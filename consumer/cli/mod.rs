@@ -9,6 +9,7 @@ mod log;
 mod rules;
 mod rules_in_force;
 mod run;
+mod scan;
 mod send;
 mod serve;
 
@@ -31,6 +32,7 @@ Examples:
   trailmeter demo                           a generated organisation, nothing else needed
   trailmeter run --stream cloudtrail        count a Kinesis stream
   trailmeter run --files ./AWSLogs          count delivery files
+  trailmeter scan ./AWSLogs                 who was weak in them
   trailmeter run --config trailmeter.yaml   the real thing
 
 Exit codes: 0 fine; 1 failed while running; 2 wrong usage or config.";
@@ -41,6 +43,8 @@ enum Command {
     Run(run::RunArguments),
     /// Runs everything over a generated organisation: nothing to install, nothing to configure
     Demo(demo::DemoArguments),
+    /// Counts files once, by any fields: who was weak, since when, what to do
+    Scan(Box<scan::ScanArguments>),
     /// Makes synthetic CloudTrail events, the same for the same seed
     Generate(Box<generate::GenerateArguments>),
     /// Puts events onto a Kinesis stream
@@ -62,6 +66,8 @@ pub enum Failure {
     Usage(String),
     /// Failed while running: 1.
     Runtime(anyhow::Error),
+    /// Found what was to make it fail: 3.
+    Found(String),
 }
 
 impl Failure {
@@ -70,6 +76,7 @@ impl Failure {
         ExitCode::from(match self {
             Self::Usage(_) => 2,
             Self::Runtime(_) => 1,
+            Self::Found(_) => 3,
         })
     }
 }
@@ -83,6 +90,7 @@ impl fmt::Display for Failure {
         match self {
             // Names of files and rules are others' texts.
             Self::Usage(message) => f.write_str(&message.lines().map(cleaned).collect::<Vec<_>>().join("\n")),
+            Self::Found(what) => f.write_str(what),
             Self::Runtime(error) => write!(f, "{error:#}"),
         }
     }
@@ -102,6 +110,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Run(arguments) => run::run(arguments),
         Command::Demo(arguments) => demo::run(arguments),
+        Command::Scan(arguments) => scan::run(&arguments),
         Command::Generate(arguments) => generate::run(*arguments),
         Command::Send(arguments) => send::run(arguments),
         Command::Rules(arguments) => rules::run(arguments),

@@ -8,7 +8,6 @@ mod test;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use trailmeter_rules::diagnostic::visible;
 use trailmeter_rules::{Diagnostic, Loaded, Matching, RuleSet, SourceFile};
 
 use super::Failure;
@@ -128,25 +127,4 @@ fn counted(diagnostics: &[Diagnostic]) -> String {
     let warnings = diagnostics.len() - errors;
     let plural = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
     format!("{}, {}", plural(errors, "error"), plural(warnings, "warning"))
-}
-
-/// A text as it may stand in a line on a terminal.
-fn shown(text: &str) -> String {
-    text.chars().map(visible).collect()
-}
-
-/// Lines of columns, each as wide as its widest cell; the last one is not padded.
-fn table(rows: &[Vec<String>]) -> String {
-    let rows: Vec<Vec<String>> =
-        rows.iter().map(|row| row.iter().map(|cell| shown(cell)).collect()).collect();
-    let columns = rows.first().map_or(0, Vec::len);
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let mut text = String::new();
-    for row in &rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        text += cells.collect::<Vec<_>>().join("  ").trim_end();
-        text.push('\n');
-    }
-    text
 }

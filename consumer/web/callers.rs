@@ -13,8 +13,7 @@ use super::cursor::Cursor;
 use super::error::ApiError;
 use super::parameters::{Parameters, bad_cursor};
 use super::shared::Shared;
-use crate::callers::advice::{self, Presigned};
-use crate::callers::{CallerKey, Detail, OwnedKey, Row};
+use crate::callers::{CallerKey, Detail, OwnedKey, advice};
 use crate::event::judge::Weakness;
 use crate::event::time;
 use crate::state::embedded::ListedCaller;
@@ -80,15 +79,6 @@ fn row(caller: &ListedCaller) -> Value {
     }
     shown.insert("presigned".into(), json!(row.presigned as f64 / row.calls.max(1) as f64));
     shown.insert("state".into(), row.state.label().into());
-    shown.insert("advice".into(), advice_for(key.borrow(), row, details).join(" ").into());
+    shown.insert("advice".into(), advice::of_caller(key.borrow(), row, details).join(" ").into());
     Value::Object(shown)
-}
-
-/// What to do about a caller, piece by piece, by its clients and the hints at what they run on.
-pub fn advice_for(key: CallerKey<'_>, row: &Row, lists: &[Vec<String>; Detail::COUNT]) -> Vec<String> {
-    let [clients, hints] = [Detail::Client, Detail::Hint].map(|detail| &lists[detail as usize]);
-    // A hint of the runtime or the place tells more than the client does.
-    let is_hinted = key.weakness != Weakness::SigV2 && !hints.is_empty();
-    let clients = if is_hinted { hints } else { clients }.iter().map(String::as_str);
-    advice::pieces(key.weakness, key.principal, Presigned::of(row.presigned, row.calls), clients)
 }

@@ -528,10 +528,52 @@ def open_bytes(data):
 
 # --- the count ---------------------------------------------------------------------------------------------------
 
+def client_part(event, part):
+    """The client's name (0) or version (1)."""
+    name, found, version = (client(event) or "").partition("/")
+    whole = (text(event, "userAgent") or "").strip(WHITE).removeprefix("[").removesuffix("]").strip(WHITE)
+    # A text that names no product is a name as a whole, whatever slashes it has.
+    if client(event) == whole and not any(version for _, version in products(WHITES.split(whole))):
+        return (whole, "")[part]
+    return (name, version if found else "")[part]
+
+
+def key_kind(event):
+    key = text(child(event, "userIdentity"), "accessKeyId") or ""
+    return {"AKIA": "long_term", "ASIA": "temporary"}.get(key[:4], "other") if key else "none"
+
+
+# What `scan --group-by` tells calls apart by.
+FIELDS = {
+    "account_id": account_id,
+    "principal": principal,
+    "identity_type": lambda event: text(child(event, "userIdentity"), "type"),
+    "session": session,
+    "signature_version": lambda event: signature(event)[0],
+    "presigned": presigned,
+    "tls_version": lambda event: tls(event)[0],
+    "key_id": lambda event: text(child(event, "userIdentity"), "accessKeyId"),
+    "key_kind": key_kind,
+    "event_source": lambda event: text(event, "eventSource"),
+    "event_name": lambda event: text(event, "eventName"),
+    "aws_region": lambda event: text(event, "awsRegion"),
+    "source_ip": lambda event: text(event, "sourceIPAddress"),
+    "user_agent": lambda event: text(event, "userAgent"),
+    "client": lambda event: client_part(event, 0),
+    "client_version": lambda event: client_part(event, 1),
+    "bucket": bucket,
+    "error_code": lambda event: text(event, "errorCode"),
+    "vpc_endpoint_id": lambda event: text(event, "vpcEndpointId"),
+}
+DEFAULT = ("account_id", "principal", "signature_version", "tls_version")
+
+
 class Count:
     """One lineage: what came in, judged in the order of arrival."""
 
-    def __init__(self, now=None, accounts=(), dedup=True, newest_of="calls"):
+    def __init__(self, now=None, accounts=(), dedup=True, newest_of="calls", group_by=DEFAULT, since=None, until=None):
+        self.group_by, self.since, self.until = group_by, since, until
+        self.groups = {}  # values of the fields -> [calls, first, last]
         self.now, self.accounts, self.dedup, self.newest_of = now, frozenset(accounts), dedup, newest_of
         self.events = self.calls = self.late = 0
         self.not_calls, self.dropped, self.rejected, self.records = Counter(), Counter(), Counter(), Counter()
@@ -539,7 +581,6 @@ class Count:
         self.seen = set()
         self.newest = None
         self.buckets = {MINUTE: {}, HOUR: {}}  # size -> number of the bucket -> Counter of rows
-        self.rows = {}  # row -> [calls, first, last]
         self.weak = {}  # (weakness, account, principal) -> what its calls come to
 
     def add_bytes(self, data):
@@ -603,8 +644,10 @@ class Count:
         if no_tls:
             self.unknown["tls"][no_tls] += 1
         row = (account_id(event), principal(event), signature_version, tls_version)
-        totals = self.rows.setdefault(row, [0, at, at])
-        totals[:] = totals[0] + 1, min(totals[1], at), max(totals[2], at)
+        if (self.since is None or at >= self.since) and (self.until is None or at < self.until):
+            values = tuple(FIELDS[field](event) or ("" if field != "presigned" else False) for field in self.group_by)
+            totals = self.groups.setdefault(values, [0, at, at])
+            totals[:] = totals[0] + 1, min(totals[1], at), max(totals[2], at)
         for weakness in weaknesses(event):
             self.count_weakness(weakness, event, at)
 
@@ -690,9 +733,9 @@ class Count:
         return rows
 
     def all_rows(self):
-        """Every row over all time, as `scan` groups by default."""
-        return [dict(row_of(row, calls), first_seen=format_time(first), last_seen=format_time(last))
-                for row, (calls, first, last) in sorted(self.rows.items())]
+        """Every row of `scan`."""
+        return [dict(zip(self.group_by, values), calls=calls, first_seen=format_time(first), last_seen=format_time(last))
+                for values, (calls, first, last) in sorted(self.groups.items())]
 
 
 def row_of(row, calls):
@@ -786,10 +829,14 @@ def main(arguments=None):
                         help="may repeat; each window is answered at each time (default: at the newest event)")
     parser.add_argument("--suggest-at", type=int, metavar="N", default=0, help="N good times for each window, answered too")
     parser.add_argument("--rows", action="store_true", help="the rows over all time too")
+    parser.add_argument("--group-by", default=",".join(DEFAULT), metavar="F,G", help=f"what rows are told apart by: {' '.join(FIELDS)}")
+    parser.add_argument("--since", type=time_argument, metavar="T", help="rows of calls from then on")
+    parser.add_argument("--until", type=time_argument, metavar="T", help="rows of calls before then")
     parser.add_argument("--zeros", action="store_true", help="write the counts that are 0")
     options = parser.parse_args(arguments)
     count = count_files(gather(options.paths, options.order, options.seed), now=options.now, dedup=not options.no_dedup,
-                        accounts=[a for a in options.accounts.split(",") if a], newest_of=options.newest_of)
+                        accounts=[a for a in options.accounts.split(",") if a], newest_of=options.newest_of,
+                        group_by=tuple(options.group_by.split(",")), since=options.since, until=options.until)
     json.dump(report(count, options.window, options.at, options.suggest_at, options.rows, options.zeros), sys.stdout, indent=2)
     print()
 

@@ -363,7 +363,7 @@ class Callers(unittest.TestCase):
         every = dict(tlsDetails__tlsVersion="TLSv1", userIdentity__accessKeyId="AKIAX")
         for value, answer in (("s3.amazonaws.com", 0), ("AWS Internal", 0), ("", 3), ("HIDDEN_DUE_TO_SECURITY_REASONS", 3), (7, 3), ({}, 3), (..., 3)):
             result = counted(weak(userIdentity__invokedBy=value, **every))
-            self.assertEqual((len(result.callers()), result.calls, len(result.rows)), (answer, 1, 1), value)
+            self.assertEqual((len(result.callers()), result.calls, len(result.groups)), (answer, 1, 1), value)
 
     def test_only_calls(self):
         ours = {"accounts": ("111122223333",)}
@@ -734,9 +734,9 @@ class Transformed(unittest.TestCase):
         self.assertGreater(totals["late"], 0)
         for of in ("signature", "tls"):
             self.assertEqual(set(result.coverage()[of]["unknown"]), set(count.UNKNOWN))
-        self.assertEqual({row[2] for row in result.rows}, {"SigV2", "SigV4", "SigV4A", "unknown"})
-        self.assertEqual({row[3] for row in result.rows}, {"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3", "unknown"})
-        principals = {row[1] for row in result.rows}
+        self.assertEqual({row[2] for row in result.groups}, {"SigV2", "SigV4", "SigV4A", "unknown"})
+        self.assertEqual({row[3] for row in result.groups}, {"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3", "unknown"})
+        principals = {row[1] for row in result.groups}
         for name in ("anonymous", "unknown", "AROAX", f"account:{transform.C}", "accounts.example.com/jo", "identitycenter:94482488-3041-7000",
                      f"arn:aws-cn:iam::{transform.A}:role/r", f"arn:aws-us-gov:iam::{transform.A}:root", f"arn:aws:iam::{transform.A}:user/issuer",
                      "config.amazonaws.com", "x.amazonaws.com"):
@@ -811,7 +811,7 @@ class Corpus(unittest.TestCase):
         self.assertEqual((coverage["signature"]["known"], sum(coverage["signature"]["unknown"].values())), (267, 2633))
         self.assertEqual((coverage["tls"]["known"], sum(coverage["tls"]["unknown"].values())), (2295, 605))
         by_tls = {}
-        for (_, _, _, version), (calls, _, _) in result.rows.items():
+        for (_, _, _, version), (calls, _, _) in result.groups.items():
             by_tls[version] = by_tls.get(version, 0) + calls
         self.assertEqual(by_tls, {"TLSv1.2": 2096, "TLSv1.3": 199, "unknown": 605})
         # Its users' long-lived keys are all it has of weaknesses.
@@ -822,7 +822,7 @@ class Corpus(unittest.TestCase):
         found = count.Count(now=NOW)
         for line in (CORPUS / "awsdocs" / "amazon-s3-userguide.ndjson").read_text().splitlines():
             found.add_bytes(json.dumps(json.loads(line)["event"]).encode())
-        self.assertIn(("111122223333", "arn:aws:iam::111122223333:user/myUserName", "SigV2", "unknown"), found.rows)
+        self.assertIn(("111122223333", "arn:aws:iam::111122223333:user/myUserName", "SigV2", "unknown"), found.groups)
         self.assertTrue(adds_up(found.totals()))
 
 

@@ -9,9 +9,10 @@ use trailmeter_rules::index::Keys;
 use trailmeter_rules::stateful::Fires;
 use trailmeter_rules::{Rule, RuleSet};
 
-use super::{Named, shown};
+use super::Named;
 use crate::cli::{Failure, print};
 use crate::config::units::Span;
+use crate::report::shown;
 
 #[derive(Args)]
 #[command(

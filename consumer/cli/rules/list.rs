@@ -3,8 +3,9 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{Format, Named, table};
+use super::{Format, Named};
 use crate::cli::{Failure, print};
+use crate::report::columns;
 
 #[derive(Args)]
 #[command(after_help = "Example:\n  trailmeter rules list --pack all")]
@@ -42,5 +43,5 @@ pub fn run(arguments: &ListArguments) -> Result<(), Failure> {
         ];
         rows.push(row.to_vec());
     }
-    print(&table(&rows))
+    print(&columns(&rows))
 }

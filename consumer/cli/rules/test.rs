@@ -14,12 +14,13 @@ use tokio_util::sync::CancellationToken;
 use trailmeter_rules::rule::Test;
 use trailmeter_rules::{Rule, RuleSet};
 
-use super::{Format, Named, shown, table};
+use super::{Format, Named};
 use crate::cli::{Failure, block_on, print};
 use crate::decode::Limits;
 use crate::detect::trial::Trial;
 use crate::event::judge::Policy;
 use crate::event::time;
+use crate::report::{columns, shown};
 use crate::source::files::{FilesOptions, FilesSource, list};
 use crate::source::{Payload, Position, ShardId, ShardStatus, Source};
 use crate::system_clock;
@@ -217,7 +218,7 @@ fn over_events(rules: RuleSet, paths: Vec<String>, format: Format) -> Result<(),
                 reasons => format!("not asked about: {}\n", reasons.join(", ")),
             };
             let (events, rules) = (trial.events(), names.len());
-            print(&format!("{}{events} events, {rules} rules\n{passed_over}{late}", table(&rows)))
+            print(&format!("{}{events} events, {rules} rules\n{passed_over}{late}", columns(&rows)))
         }
     }
 }

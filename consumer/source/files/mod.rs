@@ -16,6 +16,8 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
+pub use piece::{FilePieces, Next};
+
 use super::{
     Announcement, Batch, Batches, Coordination, Position, ShardId, ShardPlan, ShardStatus, Source,
     StoredShard,

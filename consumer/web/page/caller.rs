@@ -4,7 +4,6 @@ use axum::http::StatusCode;
 use maud::{Markup, html};
 
 use super::super::Web;
-use super::super::callers::advice_for;
 use super::super::error::ApiError;
 use super::super::parameters::Parameters;
 use super::View;
@@ -13,7 +12,7 @@ use super::chart::{self, Dimension, spark};
 use super::html::{Column, ago, link, plain, row, section, shown, stamp, table, weakness_mark};
 use super::matches;
 use super::text::{duration, number, share};
-use crate::callers::Detail;
+use crate::callers::{Detail, advice};
 use crate::pipeline::Trend;
 use crate::state::embedded::ListedCaller;
 use crate::window::{Grain, HOURS_KEPT};
@@ -95,7 +94,7 @@ fn weaknesses(found: &[ListedCaller], trend: &Trend, at_s: i64) -> Markup {
 }
 
 fn to_do(found: &[ListedCaller]) -> Markup {
-    let pieces = |caller: &ListedCaller| advice_for(caller.key.borrow(), &caller.row, &caller.details);
+    let pieces = |caller: &ListedCaller| advice::of_caller(caller.key.borrow(), &caller.row, &caller.details);
     let body = html! {
         @for caller in found {
             @for piece in pieces(caller) {

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use super::super::Web;
-use super::super::callers::advice_for;
 use super::super::error::ApiError;
 use super::super::inventory::{self, Asked, Listed, Seen, Sort};
 use super::super::parameters::Parameters;
@@ -19,6 +18,7 @@ use super::html::{
     Column, ago, instant, link, plain, row, row_with_id, section, stamp, table, weakness_mark,
 };
 use super::text::{number, share};
+use crate::callers::advice;
 use crate::event::judge::Weakness;
 use crate::event::time;
 use crate::pipeline::WindowError;
@@ -203,7 +203,7 @@ fn what_to_do(web: &Web, now: &inventory::Found) -> Result<Markup, ApiError> {
     let lists = callers::lists(web, &now.rows)?;
     let mut served: BTreeMap<(Weakness, String), u64> = BTreeMap::new();
     for (Listed { key, row }, lists) in now.rows.iter().zip(&lists) {
-        for piece in advice_for(key.borrow(), row, lists) {
+        for piece in advice::of_caller(key.borrow(), row, lists) {
             *served.entry((key.weakness, piece)).or_default() += 1;
         }
     }

@@ -1,0 +1,44 @@
+//! JSON: everything as one object, or the rows as one object each.
+
+use serde_json::{Map, Value, json};
+
+use super::Report;
+use crate::event::time;
+use crate::scan::{Note, Outcome, Sum};
+
+/// All of it.
+pub fn body(report: &Report, outcome: &Outcome) -> Value {
+    let mut body = outcome.totals.json();
+    body["coverage"] = outcome.totals.coverage_json();
+    body["rows"] = rows(report, outcome).collect();
+    body["weak_callers"] = outcome.weak.len().into();
+    body["files_with_problems"] = outcome.notes.iter().map(note).collect();
+    body["more_files_with_problems"] = outcome.more_notes.into();
+    body["interrupted"] = outcome.is_interrupted.into();
+    // It belongs to windows, of which there are none.
+    if let Some(body) = body.as_object_mut() {
+        body.remove("late");
+    }
+    body
+}
+
+/// A row each.
+pub fn rows<'r>(report: &'r Report, outcome: &'r Outcome) -> impl Iterator<Item = Value> + 'r {
+    report.rows(outcome).into_iter().map(move |(values, sum)| row(report, values, *sum))
+}
+
+fn row(report: &Report, values: &[String], sum: Sum) -> Value {
+    let mut row = Map::new();
+    for (field, value) in report.group_by.iter().zip(values) {
+        let value = if field.is_boolean() { json!(value == "true") } else { json!(value) };
+        row.insert(field.name().to_owned(), value);
+    }
+    row.insert("calls".to_owned(), sum.calls.into());
+    row.insert("first_seen".to_owned(), time::format(sum.first_s).into());
+    row.insert("last_seen".to_owned(), time::format(sum.last_s).into());
+    Value::Object(row)
+}
+
+fn note(note: &Note) -> Value {
+    json!({"path": note.path.display().to_string(), "error": note.error, "rejected": note.reasons})
+}

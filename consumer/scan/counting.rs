@@ -1,0 +1,150 @@
+//! What a thread counts.
+//!
+//! Budget: a call of a group that was seen costs its key, a hash over it and two look-ups, one of them for its id.
+
+use std::collections::BTreeMap;
+
+use hashbrown::DefaultHashBuilder;
+use trailmeter_rules::Asker;
+
+use super::groups::{END, Groups};
+use super::ids::Ids;
+use super::{Options, Part, Sum};
+use crate::callers::{self, CallerPolicy};
+use crate::decode::json::Value;
+use crate::decode::{EventRejection, RecordOutcome, Sink};
+use crate::detect;
+use crate::event::judge::{self, Verdict};
+use crate::event::{Event, Texts, principal};
+use crate::totals::{Coverage, NotCall, Totals, UnknownReason};
+
+/// Counts what the decoder finds.
+pub struct Counting<'a> {
+    options: &'a Options,
+    ids: &'a Ids,
+    asker: Option<Asker>,
+    met: Vec<u32>,
+    groups: Groups,
+    totals: Totals,
+    weak: callers::Delta,
+    policy: CallerPolicy,
+    events: u64,
+    /// What was wrong in the file at hand.
+    reasons: BTreeMap<&'static str, u64>,
+    key: Vec<u8>,
+    scratch: String,
+    hasher: DefaultHashBuilder,
+}
+
+impl<'a> Counting<'a> {
+    /// Nothing was counted yet.
+    pub fn new(options: &'a Options, ids: &'a Ids) -> Self {
+        Self {
+            options,
+            ids,
+            asker: options.only.clone().map(Asker::new),
+            met: Vec::new(),
+            groups: Groups::default(),
+            totals: Totals::default(),
+            weak: callers::Delta::default(),
+            policy: CallerPolicy::default(),
+            events: 0,
+            reasons: BTreeMap::new(),
+            key: Vec::new(),
+            scratch: String::new(),
+            hasher: DefaultHashBuilder::default(),
+        }
+    }
+
+    /// What was wrong since this was last asked.
+    pub fn take_reasons(&mut self) -> BTreeMap<&'static str, u64> {
+        std::mem::take(&mut self.reasons)
+    }
+
+    /// Events since this was last asked.
+    pub fn take_events(&mut self) -> u64 {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Everything.
+    pub fn finish(mut self) -> Part {
+        Part { groups: self.groups, totals: self.totals, weak: self.weak.take() }
+    }
+
+    fn call(&mut self, event: &Event<'_>, json: Value<'_, '_>, time_s: i64) {
+        let totals = &mut self.totals;
+        totals.calls += 1;
+        cover(&mut totals.signature, judge::signature_unknown_because(event));
+        cover(&mut totals.tls, judge::tls_unknown_because(event));
+        totals.likely_sigv2 += u64::from(judge::is_likely_sigv2(event));
+        let Options { since_s, until_s, .. } = *self.options;
+        if since_s.is_some_and(|since_s| time_s < since_s) || until_s.is_some_and(|until_s| time_s >= until_s)
+        {
+            return;
+        }
+        let principal = principal::principal(event, &mut self.scratch);
+        let account_id = event.account_id();
+        let texts = &Texts::of(event, account_id, principal, &self.hasher);
+        if let Some(asker) = &mut self.asker {
+            let call = detect::Call { event, json, texts, time_s, newest_s: time_s, minute: 0, number: 0 };
+            asker.ask(&call, &mut self.met);
+            if self.met.is_empty() {
+                return;
+            }
+        }
+        self.key.clear();
+        for field in &self.options.group_by {
+            self.key.extend_from_slice(field.value(event, principal).as_bytes());
+            self.key.push(END);
+        }
+        self.groups.count(&self.key, Sum { calls: 1, first_s: time_s, last_s: time_s });
+        let is_outside = judge::is_outside(event, &self.options.policy);
+        let call = callers::Call { event, texts, time_s, account_id, principal, is_outside };
+        self.weak.count(&call, &self.policy);
+    }
+
+    fn note(&mut self, reason: &'static str) {
+        *self.reasons.entry(reason).or_default() += 1;
+    }
+}
+
+fn cover(coverage: &mut Coverage, unknown: Option<UnknownReason>) {
+    match unknown {
+        None => coverage.known += 1,
+        Some(reason) => coverage.unknown[reason as usize] += 1,
+    }
+}
+
+impl Sink for Counting<'_> {
+    fn event(&mut self, event: &Event<'_>, json: Value<'_, '_>, _: &[u8]) {
+        self.events += 1;
+        let ids = self.ids;
+        match judge::judge(event, &self.options.policy, self.options.now_s, |id| ids.is_known(id)) {
+            Verdict::Call { time_s } => self.call(event, json, time_s),
+            Verdict::Dropped(dropped) => self.totals.dropped[dropped as usize] += 1,
+            Verdict::NotCall(category) => {
+                self.totals.not_calls[category as usize] += 1;
+                if category == NotCall::Digest {
+                    self.note(category.label());
+                }
+            }
+            Verdict::Rejected(reason) => self.rejected(reason, &[]),
+        }
+    }
+
+    fn rejected(&mut self, reason: EventRejection, _: &[u8]) {
+        self.totals.rejected[reason as usize] += 1;
+        self.note(reason.label());
+    }
+
+    fn record(&mut self, outcome: RecordOutcome, _: &[u8]) {
+        match outcome {
+            RecordOutcome::Decoded => self.totals.records_decoded += 1,
+            RecordOutcome::Control => self.totals.records_control += 1,
+            RecordOutcome::Rejected(rejection) => {
+                self.totals.records_rejected[rejection as usize] += 1;
+                self.note(rejection.label());
+            }
+        }
+    }
+}

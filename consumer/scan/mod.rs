@@ -1,0 +1,243 @@
+//! History: files counted once, by any fields, without a state.
+//!
+//! Enters: files with events, and what to count of them. Leaves: an [`Outcome`]: rows, the accounting, weak callers, and
+//! what could not be read, with its reason. The same decoder and the same judgement as a stream's, so that the numbers
+//! agree. Threads take one file after the other; what they count are sums, so the result is the same for any number of
+//! them.
+
+mod counting;
+pub mod field;
+mod groups;
+mod ids;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use trailmeter_rules::RuleSet;
+
+use crate::callers::{CallerState, Detail, Entry, OwnedKey, Row};
+use crate::decode::{Decoder, Limits};
+use crate::event::judge::Policy;
+use crate::source::Payload;
+use crate::source::files::{FilePieces, Next, STDIN};
+use crate::totals::Totals;
+use counting::Counting;
+use field::Field;
+use groups::Groups;
+use ids::Ids;
+
+/// Decompressed bytes of a file that are a record: as many as `run` takes by default, so that the numbers agree.
+const PIECE_BYTES: usize = 256 << 10;
+/// Files of which it is told what was wrong; of the others the number is.
+const MOST_NOTES: usize = 1000;
+
+/// What to count.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Files, and `-` for standard input.
+    pub files: Vec<PathBuf>,
+    /// By what calls are told apart.
+    pub group_by: Vec<Field>,
+    /// Only calls that meet one of these rules; none: all.
+    pub only: Option<Arc<RuleSet>>,
+    /// Only calls at or after this second since 1970.
+    pub since_s: Option<i64>,
+    /// Only calls before this second since 1970.
+    pub until_s: Option<i64>,
+    /// Which events count.
+    pub policy: Policy,
+    /// What a file may cost.
+    pub limits: Limits,
+    /// How many threads.
+    pub threads: usize,
+    /// Now, in seconds since 1970: later events are rejected.
+    pub now_s: i64,
+}
+
+/// How far a scan is, for whoever watches it; and how to end it early.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Bytes of the files that are done, as they lie on the disk.
+    pub bytes: AtomicU64,
+    /// Events so far.
+    pub events: AtomicU64,
+    /// Files that are done.
+    pub files: AtomicU64,
+    /// Set to end it: what was counted by then is the result.
+    pub is_stopped: AtomicBool,
+}
+
+/// What calls of a group add up to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sum {
+    /// How many.
+    pub calls: u64,
+    /// The least event time, in seconds since 1970.
+    pub first_s: i64,
+    /// The greatest event time.
+    pub last_s: i64,
+}
+
+/// A file that could not be read, or not to its end, or not all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// Which.
+    pub path: PathBuf,
+    /// Why it could not be opened.
+    pub error: Option<String>,
+    /// What was wrong in it, by reason, and how often.
+    pub reasons: BTreeMap<&'static str, u64>,
+}
+
+/// A weak caller with its lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WeakCaller {
+    /// Who, and how.
+    pub key: OwnedKey,
+    /// What it did; its state is `learned`, for nobody was paged.
+    pub row: Row,
+    /// Its lists.
+    pub lists: [Vec<String>; Detail::COUNT],
+}
+
+/// What was counted.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// By the values of the group's fields, in the order of the fields.
+    pub rows: Vec<(Vec<String>, Sum)>,
+    /// The accounting of all events that were read.
+    pub totals: Totals,
+    /// Weak callers among the calls that were asked for, by weakness, account and principal.
+    pub weak: Vec<WeakCaller>,
+    /// What could not be read, by the order of the files.
+    pub notes: Vec<Note>,
+    /// Further files of that kind.
+    pub more_notes: usize,
+    /// It was ended before all files were read.
+    pub is_interrupted: bool,
+}
+
+/// Counts the files. Blocks until it is done, or stopped.
+pub fn run(options: &Options, progress: &Progress) -> Outcome {
+    let (next, ids, notes) = (AtomicUsize::new(0), Ids::default(), Mutex::default());
+    let parts: Vec<Part> = std::thread::scope(|scope| {
+        let work = || Worker::new(options, progress, &ids, &notes).run(&next);
+        let threads: Vec<_> = (1..options.threads.max(1)).map(|_| scope.spawn(work)).collect();
+        let mut parts = vec![work()];
+        // A thread that panicked must not be passed over: its counts are missing.
+        parts.extend(threads.into_iter().map(|thread| match thread.join() {
+            Ok(part) => part,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }));
+        parts
+    });
+    let mut outcome = merge(parts);
+    let mut notes: Vec<(usize, Note)> = notes.into_inner();
+    notes.sort_by_key(|(at, _)| *at);
+    outcome.more_notes = notes.len().saturating_sub(MOST_NOTES);
+    outcome.notes = notes.into_iter().take(MOST_NOTES).map(|(_, note)| note).collect();
+    outcome.is_interrupted = progress.is_stopped.load(Ordering::Relaxed);
+    outcome
+}
+
+/// What one thread counted.
+struct Part {
+    groups: Groups,
+    totals: Totals,
+    weak: Vec<Entry>,
+}
+
+struct Worker<'a> {
+    options: &'a Options,
+    progress: &'a Progress,
+    notes: &'a Mutex<Vec<(usize, Note)>>,
+    decoder: Decoder,
+    counting: Counting<'a>,
+}
+
+impl<'a> Worker<'a> {
+    fn new(
+        options: &'a Options,
+        progress: &'a Progress,
+        ids: &'a Ids,
+        notes: &'a Mutex<Vec<(usize, Note)>>,
+    ) -> Self {
+        let decoder = Decoder::new(options.limits);
+        Self { options, progress, notes, decoder, counting: Counting::new(options, ids) }
+    }
+
+    fn run(mut self, next: &AtomicUsize) -> Part {
+        while !self.progress.is_stopped.load(Ordering::Relaxed) {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(path) = self.options.files.get(at) else { break };
+            let error = self.read(path).err().map(|error| error.to_string());
+            let reasons = self.counting.take_reasons();
+            if error.is_some() || !reasons.is_empty() {
+                self.notes.lock().push((at, Note { path: path.clone(), error, reasons }));
+            }
+            let bytes = path.metadata().map_or(0, |metadata| metadata.len());
+            self.progress.bytes.fetch_add(bytes, Ordering::Relaxed);
+            self.progress.files.fetch_add(1, Ordering::Relaxed);
+        }
+        self.counting.finish()
+    }
+
+    fn read(&mut self, path: &Path) -> std::io::Result<()> {
+        let seed = xxhash_rust::xxh3::xxh3_64(path.as_os_str().as_encoded_bytes());
+        let max_event_bytes = self.options.limits.event_bytes;
+        let mut pieces = if path == Path::new(STDIN) {
+            FilePieces::open(std::io::stdin(), seed, None, max_event_bytes)?
+        } else {
+            FilePieces::open(File::open(path)?, seed, None, max_event_bytes)?
+        };
+        self.decoder.set_broken_document(None);
+        while !self.progress.is_stopped.load(Ordering::Relaxed) {
+            let Next::Piece(units, at) = pieces.next(PIECE_BYTES, false)? else { break };
+            self.decoder.decode(&Payload::Units(units), &mut self.counting);
+            self.progress.events.fetch_add(self.counting.take_events(), Ordering::Relaxed);
+            if at.done {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Adds up what the threads counted.
+fn merge(parts: Vec<Part>) -> Outcome {
+    let (mut groups, mut totals) = (Groups::default(), Totals::default());
+    let mut weak: BTreeMap<OwnedKey, Vec<Entry>> = BTreeMap::new();
+    for part in parts {
+        groups.add(&part.groups);
+        totals.add(&part.totals);
+        for entry in part.weak {
+            weak.entry(entry.key.clone()).or_default().push(entry);
+        }
+    }
+    let weak = weak.into_iter().map(|(key, entries)| weak_caller(key, &entries)).collect();
+    Outcome { rows: groups.rows(), totals, weak, ..Outcome::default() }
+}
+
+fn weak_caller(key: OwnedKey, entries: &[Entry]) -> WeakCaller {
+    let is_outside = entries.iter().all(|entry| entry.is_outside);
+    let mut row = Row::new(0, if is_outside { CallerState::Outside } else { CallerState::Learned });
+    let mut lists: [Vec<String>; Detail::COUNT] = Default::default();
+    for entry in entries {
+        row.add(entry);
+        for (list, texts) in lists.iter_mut().zip(&entry.details) {
+            list.extend(texts.keys().map(|text| text.to_string()));
+        }
+    }
+    for list in &mut lists {
+        list.sort_unstable();
+        list.dedup();
+    }
+    WeakCaller { key, row, lists }
+}
+
+#[cfg(test)]
+mod tests;

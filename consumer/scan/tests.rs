@@ -1,0 +1,40 @@
+//! Sums and ids.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::groups::{END, Groups};
+use super::ids::Ids;
+use super::*;
+
+proptest! {
+    /// However calls are spread over threads, the sums are those of a plain map.
+    #[test]
+    fn sums_add_up(calls in proptest::collection::vec((any::<[bool; 2]>(), ".{0,2}", 0i64..100, 0usize..3), 0..200)) {
+        let mut parts: [Groups; 3] = Default::default();
+        let mut expect: BTreeMap<Vec<String>, Sum> = BTreeMap::new();
+        for (flags, text, time_s, part) in calls {
+            let values = vec![flags[0].to_string(), text, flags[1].to_string()];
+            let mut key = Vec::new();
+            for value in &values {
+                key.extend_from_slice(value.as_bytes());
+                key.push(END);
+            }
+            let one = Sum { calls: 1, first_s: time_s, last_s: time_s };
+            parts[part].count(&key, one);
+            let sum = expect.entry(values).or_insert(Sum { calls: 0, ..one });
+            *sum = Sum { calls: sum.calls + 1, first_s: sum.first_s.min(time_s), last_s: sum.last_s.max(time_s) };
+        }
+        let mut sums = Groups::default();
+        parts.iter().for_each(|part| sums.add(part));
+        prop_assert_eq!(sums.rows(), expect.into_iter().collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn an_id_is_new_once() {
+    let ids = Ids::default();
+    let known = ["a", "b", "a", "", "", "b"].map(|id| ids.is_known(id));
+    assert_eq!(known, [false, false, true, false, true, true]);
+}
