@@ -213,6 +213,56 @@ fn conditions_choose_calls() {
     assert!(said.contains("unknown field `ct.nam`") && said.contains("did you mean `ct.name`?"), "{said}");
 }
 
+const COUNTING: &str = "
+- {rule: Busy, desc: d, condition: ct.name exists, output: x, priority: INFO, source: aws_cloudtrail,
+   threshold: {count: 5, within: 10m, by: [ct.principal]}, repeat: 1h}
+- {rule: First, desc: d, condition: ct.name exists, output: x, priority: INFO, source: aws_cloudtrail,
+   first_seen: {by: [ct.principal, ct.name], forget_after: 1d}}
+";
+
+/// What `rules test --events` says, for any number of threads; rules that remember and count are among them.
+#[test]
+fn rules_match_what_they_match_elsewhere() {
+    let place = Place::new();
+    let events = generated(&place);
+    let path = events.to_str().unwrap();
+    let rules = place.write("rules.yaml", COUNTING);
+    let tested =
+        trailmeter(&["rules", "test", "--events", path, "--pack", "all", "--format", "json", &rules]);
+    let mut expected: Value = serde_json::from_slice(&tested.stdout).unwrap();
+    // Only rules that are switched on are asked.
+    let found = scan(&events, &["--pack", "all", "--rules", &rules, "--threads", "1"]);
+    let matches = |rules: &Value| -> std::collections::BTreeMap<String, u64> {
+        let row =
+            |rule: &Value| (rule["rule"].as_str().unwrap().to_owned(), rule["matches"].as_u64().unwrap());
+        rules.as_array().unwrap().iter().map(row).collect()
+    };
+    let (found_matches, mut all) = (matches(&found["rules"]), matches(&expected["rules"].take()));
+    all.retain(|rule, _| found_matches.contains_key(rule));
+    assert!(
+        ["Busy", "First", "SigV2 call to a new bucket"].iter().all(|rule| found_matches[*rule] > 0),
+        "{found_matches:?}"
+    );
+    let with_four = scan(&events, &["--pack", "all", "--rules", &rules, "--threads", "4"]);
+    assert_eq!(with_four["rules"], found["rules"]);
+    // Files one after the other go back in time, for which a stream would take them as late: a threshold counts less there.
+    let [of_scan, of_stream] = [&found_matches, &all].map(|matches| matches["Busy"]);
+    assert!(of_scan > of_stream, "{of_scan} {of_stream}");
+    let without = |mut matches: std::collections::BTreeMap<String, u64>| {
+        matches.remove("Busy");
+        matches
+    };
+    assert_eq!(without(found_matches), without(all));
+    // In one file that is in order they are the same.
+    let arguments =
+        ["generate", "--events", "5000", "--seed", "3", "--preset", "organisation", "--envelope", "ndjson"];
+    let ordered = place.write("ordered.ndjson", trailmeter(&arguments).stdout);
+    let tested = trailmeter(&["rules", "test", "--events", &ordered, "--format", "json", &rules]);
+    let expected: Value = serde_json::from_slice(&tested.stdout).unwrap();
+    assert!(expected["rules"][0]["matches"].as_u64() > Some(10), "{expected}");
+    assert_eq!(scan(ordered.as_ref(), &["--rules", &rules])["rules"], expected["rules"]);
+}
+
 #[test]
 fn forms_and_exit_codes() {
     let place = Place::new();

@@ -36,7 +36,7 @@ enum RulesCommand {
 
 /// Which rules.
 #[derive(Args)]
-struct Named {
+pub struct Named {
     /// Rule files, Falco's or Sigma's, or folders of them [default: the packs that come with trailmeter]
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -70,6 +70,11 @@ pub fn run(arguments: RulesArguments) -> Result<(), Failure> {
 }
 
 impl Named {
+    /// These files and packs.
+    pub fn of(files: Vec<PathBuf>, pack: Vec<String>) -> Self {
+        Self { files, pack, config: None, matching: None }
+    }
+
     /// The files, and which of the rules that an event meets match it.
     fn read(&self) -> Result<(Vec<SourceFile>, Matching), Failure> {
         let asked = self.matching.map(Matching::from);
@@ -103,7 +108,7 @@ impl Named {
     }
 
     /// The rules; their errors are an error, their warnings are printed.
-    fn load(&self) -> Result<RuleSet, Failure> {
+    pub fn load(&self) -> Result<RuleSet, Failure> {
         let (files, matching) = self.read()?;
         let Loaded { rules, diagnostics } = RuleSet::load(&files, matching);
         match rules {

@@ -11,6 +11,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use trailmeter_rules::{Matching, RuleSet, SourceFile};
 
+use super::rules::Named;
 use super::{Failure, block_on};
 use crate::config::Config;
 use crate::decode::Limits;
@@ -34,6 +35,12 @@ pub struct ScanArguments {
     /// Only calls that meet this condition, in the rule language
     #[arg(long = "where", env = "TRAILMETER_WHERE", value_name = "CONDITION")]
     condition: Option<String>,
+    /// Count what rules match: files or folders in Falco's language or Sigma's; may be given several times
+    #[arg(long, env = "TRAILMETER_RULES", value_name = "FILE")]
+    rules: Vec<PathBuf>,
+    /// The same of a pack that comes with trailmeter, or of `all` of them
+    #[arg(long, env = "TRAILMETER_RULES_PACK", value_name = "NAME", value_delimiter = ',')]
+    pack: Vec<String>,
     /// Only calls from then on: 2025-07-01, 2025-07-01T12:00:00Z, or 90d for so long back from now
     #[arg(long, env = "TRAILMETER_SINCE", value_name = "TIME")]
     since: Option<String>,
@@ -71,6 +78,7 @@ const EXAMPLES: &str = "\
 Examples:
   trailmeter scan ./AWSLogs                                        who is weak, since when, what to do
   trailmeter scan ./AWSLogs --since 90d --where 'ct.signature.version = SigV2' --group-by principal,bucket
+  trailmeter scan ./AWSLogs --pack all --rules sigma/              what rules would have matched
   trailmeter scan ./AWSLogs --group-by aws_region,tls_version --format csv --output tls.csv
   zcat events.ndjson.gz | trailmeter scan - --fail-on weak
 
@@ -141,6 +149,7 @@ fn options(arguments: &ScanArguments, now_s: i64) -> Result<Options, Failure> {
         files,
         group_by,
         only: arguments.condition.as_deref().map(condition).transpose()?,
+        rules: rules(arguments)?,
         since_s: time("--since", &arguments.since)?,
         until_s: time("--until", &arguments.until)?,
         policy,
@@ -165,6 +174,15 @@ fn moment(text: &str, now_s: i64) -> Result<i64, String> {
         .filter(|days| (0..100_000).contains(days));
     back.map(|days| now_s - days * DAY_S)
         .ok_or_else(|| format!("{text:?} is no time: write 2025-07-01, 2025-07-01T12:00:00Z, or 90d"))
+}
+
+/// The rules that are named; none if none are.
+fn rules(arguments: &ScanArguments) -> Result<Option<Arc<RuleSet>>, Failure> {
+    if arguments.rules.is_empty() && arguments.pack.is_empty() {
+        return Ok(None);
+    }
+    let named = Named::of(arguments.rules.clone(), arguments.pack.clone());
+    Ok(Some(Arc::new(named.load()?)))
 }
 
 /// A condition as a rule that nobody is told of.

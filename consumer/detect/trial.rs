@@ -131,7 +131,7 @@ impl Sink for Judging {
 
 /// What rules remember, in memory.
 #[derive(Default)]
-struct Remembered {
+pub struct Remembered {
     rules: HashMap<String, RuleRow>,
     values: HashMap<ValueKey, ValueRow>,
 }

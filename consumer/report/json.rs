@@ -11,6 +11,8 @@ pub fn body(report: &Report, outcome: &Outcome) -> Value {
     let mut body = outcome.totals.json();
     body["coverage"] = outcome.totals.coverage_json();
     body["rows"] = rows(report, outcome).collect();
+    body["rules"] =
+        outcome.rules.iter().map(|(rule, matches)| json!({"rule": rule, "matches": matches})).collect();
     body["weak_callers"] = outcome.weak.len().into();
     body["files_with_problems"] = outcome.notes.iter().map(note).collect();
     body["more_files_with_problems"] = outcome.more_notes.into();

@@ -36,7 +36,7 @@ impl<'o> Table<'o> {
     /// The text.
     pub fn text(&self) -> String {
         let first = if self.report.is_grouped { self.rows() } else { self.weak() };
-        [first, self.coverage(), self.accounting(), self.notes()].concat()
+        [first, self.rules(), self.coverage(), self.accounting(), self.notes()].concat()
     }
 
     fn rows(&self) -> String {
@@ -70,6 +70,23 @@ impl<'o> Table<'o> {
         let left = weak.len() - shown;
         let more = if left > 0 { format!("{left} more: --top {}\n", weak.len()) } else { String::new() };
         format!("{}{more}\n{}", columns(&lines), what_to_do(&weak))
+    }
+
+    /// Rules that matched, the busiest first.
+    fn rules(&self) -> String {
+        if self.outcome.rules.is_empty() {
+            return String::new();
+        }
+        let mut hits: Vec<_> = self.outcome.rules.iter().filter(|(_, matches)| *matches > 0).collect();
+        hits.sort_by_key(|(_, matches)| std::cmp::Reverse(*matches));
+        let mut lines = vec![vec!["MATCHES".to_owned(), "RULE".to_owned()]];
+        lines.extend(hits.iter().map(|(rule, matches)| vec![matches.to_string(), rule.clone()]));
+        let others = self.outcome.rules.len() - hits.len();
+        let late = match self.outcome.late_for_rules {
+            0 => String::new(),
+            late => format!("; {late} calls came too late to be counted by a threshold"),
+        };
+        format!("{}{others} rules matched nothing{late}\n\n", columns(&lines))
     }
 
     fn coverage(&self) -> String {

@@ -13,7 +13,7 @@ use super::{Options, Part, Sum};
 use crate::callers::{self, CallerPolicy};
 use crate::decode::json::Value;
 use crate::decode::{EventRejection, RecordOutcome, Sink};
-use crate::detect;
+use crate::detect::{self, Detector, RuleDelta};
 use crate::event::judge::{self, Verdict};
 use crate::event::{Event, Texts, principal};
 use crate::totals::{Coverage, NotCall, Totals, UnknownReason};
@@ -23,6 +23,9 @@ pub struct Counting<'a> {
     options: &'a Options,
     ids: &'a Ids,
     asker: Option<Asker>,
+    detector: Option<Detector>,
+    /// The newest event time of the file at hand.
+    newest_s: i64,
     met: Vec<u32>,
     groups: Groups,
     totals: Totals,
@@ -38,11 +41,13 @@ pub struct Counting<'a> {
 
 impl<'a> Counting<'a> {
     /// Nothing was counted yet.
-    pub fn new(options: &'a Options, ids: &'a Ids) -> Self {
+    pub fn new(options: &'a Options, ids: &'a Ids, detector: Option<Detector>) -> Self {
         Self {
             options,
             ids,
             asker: options.only.clone().map(Asker::new),
+            detector,
+            newest_s: i64::MIN,
             met: Vec::new(),
             groups: Groups::default(),
             totals: Totals::default(),
@@ -66,6 +71,12 @@ impl<'a> Counting<'a> {
         std::mem::take(&mut self.events)
     }
 
+    /// What rules met in the file at hand, which is done.
+    pub fn take_matches(&mut self) -> Vec<RuleDelta> {
+        self.newest_s = i64::MIN;
+        self.detector.as_mut().map(Detector::take).unwrap_or_default()
+    }
+
     /// Everything.
     pub fn finish(mut self) -> Part {
         Part { groups: self.groups, totals: self.totals, weak: self.weak.take() }
@@ -85,12 +96,17 @@ impl<'a> Counting<'a> {
         let principal = principal::principal(event, &mut self.scratch);
         let account_id = event.account_id();
         let texts = &Texts::of(event, account_id, principal, &self.hasher);
+        self.newest_s = self.newest_s.max(time_s);
+        let newest_s = self.newest_s;
+        let call = detect::Call { event, json, texts, time_s, newest_s, minute: 0, number: 0 };
         if let Some(asker) = &mut self.asker {
-            let call = detect::Call { event, json, texts, time_s, newest_s: time_s, minute: 0, number: 0 };
             asker.ask(&call, &mut self.met);
             if self.met.is_empty() {
                 return;
             }
+        }
+        if let Some(detector) = &mut self.detector {
+            detector.call(call);
         }
         self.key.clear();
         for field in &self.options.group_by {

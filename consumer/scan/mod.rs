@@ -9,6 +9,7 @@ mod counting;
 pub mod field;
 mod groups;
 mod ids;
+mod matching;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -29,6 +30,7 @@ use counting::Counting;
 use field::Field;
 use groups::Groups;
 use ids::Ids;
+use matching::Matching;
 
 /// Decompressed bytes of a file that are a record: as many as `run` takes by default, so that the numbers agree.
 const PIECE_BYTES: usize = 256 << 10;
@@ -44,6 +46,8 @@ pub struct Options {
     pub group_by: Vec<Field>,
     /// Only calls that meet one of these rules; none: all.
     pub only: Option<Arc<RuleSet>>,
+    /// Rules whose matches are counted among the calls that are asked for.
+    pub rules: Option<Arc<RuleSet>>,
     /// Only calls at or after this second since 1970.
     pub since_s: Option<i64>,
     /// Only calls before this second since 1970.
@@ -113,6 +117,10 @@ pub struct Outcome {
     pub totals: Totals,
     /// Weak callers among the calls that were asked for, by weakness, account and principal.
     pub weak: Vec<WeakCaller>,
+    /// How often each rule matched, by their order.
+    pub rules: Vec<(String, u64)>,
+    /// Calls that came too late to be counted by a rule's threshold.
+    pub late_for_rules: u64,
     /// What could not be read, by the order of the files.
     pub notes: Vec<Note>,
     /// Further files of that kind.
@@ -124,8 +132,9 @@ pub struct Outcome {
 /// Counts the files. Blocks until it is done, or stopped.
 pub fn run(options: &Options, progress: &Progress) -> Outcome {
     let (next, ids, notes) = (AtomicUsize::new(0), Ids::default(), Mutex::default());
+    let matching = options.rules.clone().map(Matching::new);
     let parts: Vec<Part> = std::thread::scope(|scope| {
-        let work = || Worker::new(options, progress, &ids, &notes).run(&next);
+        let work = || Worker::new(options, progress, (&ids, matching.as_ref()), &notes).run(&next);
         let threads: Vec<_> = (1..options.threads.max(1)).map(|_| scope.spawn(work)).collect();
         let mut parts = vec![work()];
         // A thread that panicked must not be passed over: its counts are missing.
@@ -136,6 +145,9 @@ pub fn run(options: &Options, progress: &Progress) -> Outcome {
         parts
     });
     let mut outcome = merge(parts);
+    if let Some(matching) = &matching {
+        (outcome.rules, outcome.late_for_rules) = matching.matches();
+    }
     let mut notes: Vec<(usize, Note)> = notes.into_inner();
     notes.sort_by_key(|(at, _)| *at);
     outcome.more_notes = notes.len().saturating_sub(MOST_NOTES);
@@ -157,17 +169,19 @@ struct Worker<'a> {
     notes: &'a Mutex<Vec<(usize, Note)>>,
     decoder: Decoder,
     counting: Counting<'a>,
+    matching: Option<&'a Matching>,
 }
 
 impl<'a> Worker<'a> {
     fn new(
         options: &'a Options,
         progress: &'a Progress,
-        ids: &'a Ids,
+        (ids, matching): (&'a Ids, Option<&'a Matching>),
         notes: &'a Mutex<Vec<(usize, Note)>>,
     ) -> Self {
         let decoder = Decoder::new(options.limits);
-        Self { options, progress, notes, decoder, counting: Counting::new(options, ids) }
+        let counting = Counting::new(options, ids, matching.map(Matching::detector));
+        Self { options, progress, notes, decoder, counting, matching }
     }
 
     fn run(mut self, next: &AtomicUsize) -> Part {
@@ -175,6 +189,9 @@ impl<'a> Worker<'a> {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(path) = self.options.files.get(at) else { break };
             let error = self.read(path).err().map(|error| error.to_string());
+            if let Some(matching) = self.matching {
+                matching.take(at, self.counting.take_matches());
+            }
             let reasons = self.counting.take_reasons();
             if error.is_some() || !reasons.is_empty() {
                 self.notes.lock().push((at, Note { path: path.clone(), error, reasons }));
