@@ -95,6 +95,42 @@ impl Inflater {
     }
 }
 
+/// Takes gzip off a whole text at once: quicker than piece by piece, where all of it is at hand.
+pub struct WholeGzip(libdeflater::Decompressor);
+
+impl Default for WholeGzip {
+    fn default() -> Self {
+        Self(libdeflater::Decompressor::new())
+    }
+}
+
+/// Bytes of a member's head and end (RFC 1952).
+const LEAST_MEMBER: usize = 18;
+/// How a member begins whose method is deflate, the only one there is.
+const MEMBER: [u8; 3] = [0x1f, 0x8b, 8];
+
+impl WholeGzip {
+    /// Inflates `data` into the beginning of `text`, which grows as needed and keeps what it has behind. Returns how many
+    /// bytes came out; none if `data` is anything but one sound member of at most `max_bytes`: then it is for
+    /// [`Inflater`], or a reader, to say what of it can be read.
+    pub fn inflate(&mut self, data: &[u8], max_bytes: usize, text: &mut Vec<u8>) -> Option<usize> {
+        if data.len() < LEAST_MEMBER || !data.starts_with(&MEMBER) {
+            return None;
+        }
+        let size = u32::from_le_bytes(*data.last_chunk()?) as usize;
+        // A second member may begin wherever the bytes look like one.
+        let has_more = memchr::memmem::find(&data[MEMBER.len()..], &MEMBER).is_some();
+        if has_more || size > max_bytes {
+            return None;
+        }
+        if text.len() < size {
+            text.resize(size, 0);
+        }
+        let inflated = self.0.gzip_decompress(data, &mut text[..size]).ok()?;
+        (inflated == size).then_some(size)
+    }
+}
+
 /// Whether `data` is soundly compressed; what came out of it stands in `text`, one byte above `max_bytes` at most.
 fn take_off(compression: Compression, data: &[u8], max_bytes: usize, text: &mut Vec<u8>) -> bool {
     text.clear();
@@ -152,5 +188,35 @@ mod tests {
         check(&whole[..whole.len() - 8], Inflated::Torn(RecordRejection::BadGzip), b"{\"a\":1}");
         check(&[0x1f, 0x8b, 9, 9], Inflated::Torn(RecordRejection::BadGzip), b"");
         check(&[0x28, 0xb5, 0x2f, 0xfd, 1], Inflated::Torn(RecordRejection::BadZstd), b"");
+    }
+
+    #[test]
+    fn one_sound_member_at_once_and_nothing_else() {
+        let (mut whole, mut text) = (WholeGzip::default(), Vec::new());
+        let long = b"{\"Records\":[]}".repeat(1000);
+        assert_eq!(whole.inflate(&gzip(&long), 1 << 20, &mut text), Some(long.len()));
+        assert_eq!(text, long);
+        // The buffer is used again: what is behind the text is of the file before.
+        assert_eq!(whole.inflate(&gzip(b"{}"), 1 << 20, &mut text), Some(2));
+        assert_eq!((&text[..3], text.len()), (&b"{}R"[..], long.len()));
+        assert_eq!(whole.inflate(&gzip(b""), 1 << 20, &mut text), Some(0));
+        let sound = gzip(&long);
+        let mut damaged = sound.clone();
+        damaged[sound.len() / 2] ^= 1;
+        let mut other_sum = sound.clone();
+        other_sum[sound.len() - 6] ^= 1;
+        for (data, max_bytes, why) in [
+            ([sound.clone(), gzip(&long)].concat(), 1 << 20, "two members"),
+            ([sound.clone(), sound.clone()].concat(), 1 << 20, "the same twice"),
+            (sound[..sound.len() - 1].to_vec(), 1 << 20, "torn"),
+            (damaged, 1 << 20, "damaged"),
+            (other_sum, 1 << 20, "a wrong checksum"),
+            ([sound.clone(), vec![0; 5]].concat(), 1 << 20, "something behind it"),
+            (sound.clone(), long.len() - 1, "too large"),
+            (b"{}".to_vec(), 1 << 20, "plain"),
+            (Vec::new(), 1 << 20, "nothing"),
+        ] {
+            assert_eq!(whole.inflate(&data, max_bytes, &mut text), None, "{why}");
+        }
     }
 }

@@ -13,6 +13,7 @@ mod matching;
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -21,6 +22,7 @@ use parking_lot::Mutex;
 use trailmeter_rules::RuleSet;
 
 use crate::callers::{CallerState, Detail, Entry, OwnedKey, Row};
+use crate::decode::compression::{Compression, WholeGzip};
 use crate::decode::{Decoder, Limits};
 use crate::event::judge::Policy;
 use crate::source::Payload;
@@ -34,6 +36,10 @@ use matching::Matching;
 
 /// Decompressed bytes of a file that are a record: as many as `run` takes by default, so that the numbers agree.
 const PIECE_BYTES: usize = 256 << 10;
+/// A file of at most so many bytes is read at once.
+const MOST_WHOLE_BYTES: usize = 8 << 20;
+/// A text of at most so many bytes is inflated at once: each thread holds one.
+const MOST_TEXT_BYTES: usize = 32 << 20;
 /// Files of which it is told what was wrong; of the others the number is.
 const MOST_NOTES: usize = 1000;
 
@@ -170,6 +176,10 @@ struct Worker<'a> {
     decoder: Decoder,
     counting: Counting<'a>,
     matching: Option<&'a Matching>,
+    gzip: WholeGzip,
+    /// A file as it lies on the disk, and its text: used again for each.
+    data: Vec<u8>,
+    text: Vec<u8>,
 }
 
 impl<'a> Worker<'a> {
@@ -181,7 +191,8 @@ impl<'a> Worker<'a> {
     ) -> Self {
         let decoder = Decoder::new(options.limits);
         let counting = Counting::new(options, ids, matching.map(Matching::detector));
-        Self { options, progress, notes, decoder, counting, matching }
+        let (gzip, data, text) = (WholeGzip::default(), Vec::new(), Vec::new());
+        Self { options, progress, notes, decoder, counting, matching, gzip, data, text }
     }
 
     fn run(mut self, next: &AtomicUsize) -> Part {
@@ -204,13 +215,7 @@ impl<'a> Worker<'a> {
     }
 
     fn read(&mut self, path: &Path) -> std::io::Result<()> {
-        let seed = xxhash_rust::xxh3::xxh3_64(path.as_os_str().as_encoded_bytes());
-        let max_event_bytes = self.options.limits.event_bytes;
-        let mut pieces = if path == Path::new(STDIN) {
-            FilePieces::open(std::io::stdin(), seed, None, max_event_bytes)?
-        } else {
-            FilePieces::open(File::open(path)?, seed, None, max_event_bytes)?
-        };
+        let mut pieces = self.open(path)?;
         self.decoder.set_broken_document(None);
         while !self.progress.is_stopped.load(Ordering::Relaxed) {
             let Next::Piece(units, at) = pieces.next(PIECE_BYTES, false)? else { break };
@@ -220,7 +225,36 @@ impl<'a> Worker<'a> {
                 break;
             }
         }
+        self.text = pieces.into_buffer().unwrap_or_default();
         Ok(())
+    }
+
+    /// A small file is inflated as a whole, if that goes; any other is read on and on.
+    fn open(&mut self, path: &Path) -> std::io::Result<FilePieces> {
+        let seed = xxhash_rust::xxh3::xxh3_64(path.as_os_str().as_encoded_bytes());
+        let max_event_bytes = self.options.limits.event_bytes;
+        if path == Path::new(STDIN) {
+            return FilePieces::open(std::io::stdin(), seed, None, max_event_bytes);
+        }
+        let mut file = File::open(path)?;
+        if file.metadata()?.len() > MOST_WHOLE_BYTES as u64 {
+            return FilePieces::open(file, seed, None, max_event_bytes);
+        }
+        self.data.clear();
+        // A pipe has no length: what it holds may be more.
+        (&mut file).take(MOST_WHOLE_BYTES as u64).read_to_end(&mut self.data)?;
+        let inflated = self.gzip.inflate(&self.data, MOST_TEXT_BYTES, &mut self.text);
+        // What is inflated may be compressed once more.
+        let is_text = |length: &usize| Compression::detect(&self.text[..*length]).is_none();
+        match inflated.filter(is_text) {
+            Some(length) => {
+                Ok(FilePieces::of_text(std::mem::take(&mut self.text), length, seed, max_event_bytes))
+            }
+            None => {
+                let begun = std::io::Cursor::new(std::mem::take(&mut self.data));
+                FilePieces::open(begun.chain(file), seed, None, max_event_bytes)
+            }
+        }
     }
 }
 

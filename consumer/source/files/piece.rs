@@ -16,12 +16,20 @@ const MAX_LAYERS: usize = 4;
 
 /// An open file with what is read of it but not handed over.
 pub struct FilePieces {
-    text: Box<dyn Read + Send>,
+    text: Text,
     compression: Option<Compression>,
     splitter: Splitter,
     held: Vec<u8>,
     /// Something of the file was handed over.
     is_begun: bool,
+}
+
+/// Where the text comes from.
+enum Text {
+    /// It is read on.
+    Read(Box<dyn Read + Send>),
+    /// It is there: so many bytes of a buffer, and how many of them are handed over.
+    Whole { buffer: Vec<u8>, length: usize, done: usize },
 }
 
 /// What comes next of a file.
@@ -52,12 +60,34 @@ impl FilePieces {
             }
         };
         Ok(Self {
-            text,
+            text: Text::Read(text),
             compression,
             splitter,
             held: Vec::new(),
             is_begun: progress.is_some_and(|at| at.offset > 0),
         })
+    }
+
+    /// A text that is there: the first `length` bytes of a buffer, once its compression is off.
+    pub fn of_text(buffer: Vec<u8>, length: usize, seed: u64, max_event_bytes: usize) -> Self {
+        let length = length.min(buffer.len());
+        // As of a file that is read.
+        let done = if buffer[..length].starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        Self {
+            text: Text::Whole { buffer, length, done },
+            compression: None,
+            splitter: Splitter::new(max_event_bytes, seed),
+            held: Vec::new(),
+            is_begun: false,
+        }
+    }
+
+    /// Gives the buffer back, to be used again.
+    pub fn into_buffer(self) -> Option<Vec<u8>> {
+        match self.text {
+            Text::Whole { buffer, .. } => Some(buffer),
+            Text::Read(_) => None,
+        }
     }
 
     /// Whether bytes may be appended to it: plain text only.
@@ -141,10 +171,21 @@ impl FilePieces {
 
     fn fill(&mut self, piece_bytes: usize) -> io::Result<Fill> {
         let wanted = self.held.len() + piece_bytes.max(CHUNK_BYTES);
+        let text = match &mut self.text {
+            Text::Read(text) => text,
+            Text::Whole { buffer, length, done } => {
+                let end = (*done + wanted - self.held.len()).min(*length);
+                self.held.extend_from_slice(&buffer[*done..end]);
+                // An end is an end once nothing more came, as of a file that is read.
+                let is_end = self.held.len() < wanted;
+                *done = end;
+                return Ok(if is_end { Fill::End } else { Fill::More });
+            }
+        };
         while self.held.len() < wanted {
             let old = self.held.len();
             self.held.resize((old + CHUNK_BYTES).min(wanted), 0);
-            let read = self.text.read(&mut self.held[old..]);
+            let read = text.read(&mut self.held[old..]);
             self.held.truncate(old + *read.as_ref().unwrap_or(&0));
             match (read, self.compression) {
                 (Ok(0), _) => return Ok(Fill::End),
