@@ -26,6 +26,7 @@ pub mod state;
 pub mod alert;
 pub mod sink;
 
+pub mod html;
 pub mod report;
 pub mod scan;
 

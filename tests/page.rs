@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use common::alertmanager::{Place, WeakCall};
-use common::{Trailmeter, repository};
+use common::{Trailmeter, repository, trailmeter};
 
 /// A scenario at work in a browser.
 struct Scenario {
@@ -20,10 +20,14 @@ struct Scenario {
 
 impl Scenario {
     fn start(name: &str, run: &Trailmeter) -> Self {
+        Self::at(name, &format!("http://{}", run.address()))
+    }
+
+    fn at(name: &str, address: &str) -> Self {
         let script = repository("tests/browser").join(format!("{name}.mjs"));
         let child = Command::new("node")
             .arg(script)
-            .arg(format!("http://{}", run.address()))
+            .arg(address)
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn();
@@ -123,6 +127,18 @@ fn five_thousand_callers_some_of_them_hostile() {
     calls.extend((0..9).map(|number| WeakCall::sigv2("busiest", &format!("b{number}"), NOW)));
     let run = run(&place, &calls);
     Scenario::start("callers", &run).succeed();
+}
+
+#[test]
+fn the_report_of_a_scan() {
+    let place = Place::new();
+    let mut calls = some_calls();
+    calls.push(WeakCall::sigv2("<img src=x onerror=\"window.pwned=1\">", "hostile", NOW));
+    let lines: Vec<u8> = calls.iter().flat_map(|call| [call.json(), b"\n".to_vec()].concat()).collect();
+    let (events, report) = (place.write("events.ndjson", lines), place.path("report.html"));
+    let scanned = trailmeter(&["scan", &events, "--format", "html", "--output", report.to_str().unwrap()]);
+    assert!(scanned.status.success(), "{}", String::from_utf8_lossy(&scanned.stderr));
+    Scenario::at("report", &format!("file://{}", report.display())).succeed();
 }
 
 #[test]

@@ -293,6 +293,18 @@ fn forms_and_exit_codes() {
         ndjson,
         "{\"calls\":2,\"first_seen\":\"2025-07-01T00:00:01Z\",\"last_seen\":\"2025-07-01T00:00:02Z\",\"presigned\":false}\n"
     );
+    let page = printed(&["--format", "html"]);
+    for part in [
+        "<!DOCTYPE html>",
+        "default-src 'none'",
+        "role/reader",
+        "callers: SigV2",
+        "calls an hour",
+        "[U+001B][31m",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(!page.contains("<script") && !page.contains("src=") && !page.contains('\u{1b}'), "{page}");
     let output = place.path("out.csv");
     assert_eq!(printed(&["--format", "csv", "--output", output.to_str().unwrap()]), "");
     assert!(std::fs::read_to_string(output).unwrap().starts_with("account_id,principal,"));

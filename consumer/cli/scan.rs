@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::decode::Limits;
 use crate::event::judge::Policy;
 use crate::event::time::{self, DAY_S};
-use crate::report::{Format, Report};
+use crate::report::{About, Format, Report};
 use crate::scan::field::Field;
 use crate::scan::{self, Options, Outcome, Progress};
 use crate::source::files::{STDIN, list};
@@ -78,6 +78,7 @@ const EXAMPLES: &str = "\
 Examples:
   trailmeter scan ./AWSLogs                                        who is weak, since when, what to do
   trailmeter scan ./AWSLogs --since 90d --where 'ct.signature.version = SigV2' --group-by principal,bucket
+  trailmeter scan ./AWSLogs --format html --output report.html     for those who decide
   trailmeter scan ./AWSLogs --pack all --rules sigma/              what rules would have matched
   trailmeter scan ./AWSLogs --group-by aws_region,tls_version --format csv --output tls.csv
   zcat events.ndjson.gz | trailmeter scan - --fail-on weak
@@ -95,6 +96,7 @@ pub fn run(arguments: &ScanArguments) -> Result<(), Failure> {
         format: arguments.format,
         group_by: options.group_by.clone(),
         is_grouped: !arguments.group_by.is_empty(),
+        about: About { paths: arguments.paths.clone(), condition: arguments.condition.clone(), now_s },
         top: arguments.top,
     };
     // Opened first: nobody waits an hour to be told that it can't be written.

@@ -18,5 +18,4 @@ pub use dead_letter::DeadLetter;
 pub use learning::Learning;
 pub use settings::Settings;
 pub use supervise::{Pipeline, Readiness, THE_STATE};
-pub use trend::Trend;
 pub use views::{ShardView, Views, WindowError, WindowRows};

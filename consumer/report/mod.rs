@@ -4,6 +4,7 @@
 //! a spreadsheet no formulas, JSON escapes by itself.
 
 mod csv;
+mod html;
 mod json;
 mod table;
 
@@ -26,6 +27,19 @@ pub enum Format {
     Json,
     /// An object a row.
     Ndjson,
+    /// A page by itself, with charts, for whoever opens it.
+    Html,
+}
+
+/// What was scanned, and when.
+#[derive(Clone, Debug, Default)]
+pub struct About {
+    /// As it was named.
+    pub paths: Vec<String>,
+    /// The condition, if there was one.
+    pub condition: Option<String>,
+    /// When, in seconds since 1970.
+    pub now_s: i64,
 }
 
 /// What is printed, and how.
@@ -37,6 +51,8 @@ pub struct Report {
     pub group_by: Vec<Field>,
     /// Whether they were asked for: the table then shows rows instead of weak callers.
     pub is_grouped: bool,
+    /// What was scanned, and when, for the head of a page.
+    pub about: About,
     /// Rows at most; those with most calls. None: all, in the order of their values.
     pub top: Option<usize>,
 }
@@ -49,6 +65,7 @@ impl Report {
     pub fn write(&self, outcome: &Outcome, output: &mut impl Write) -> io::Result<()> {
         match self.format {
             Format::Table => output.write_all(Table::new(self, outcome).text().as_bytes()),
+            Format::Html => output.write_all(html::document(self, outcome).as_bytes()),
             Format::Csv => csv::write(self, outcome, output),
             Format::Json => {
                 serde_json::to_writer(&mut *output, &json::body(self, outcome))?;

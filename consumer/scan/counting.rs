@@ -9,7 +9,7 @@ use trailmeter_rules::Asker;
 
 use super::groups::{END, Groups};
 use super::ids::Ids;
-use super::{Options, Part, Sum};
+use super::{Hours, Options, Part, Sum};
 use crate::callers::{self, CallerPolicy};
 use crate::decode::json::Value;
 use crate::decode::{EventRejection, RecordOutcome, Sink};
@@ -17,6 +17,7 @@ use crate::detect::{self, Detector, RuleDelta};
 use crate::event::judge::{self, Verdict};
 use crate::event::{Event, Texts, principal};
 use crate::totals::{Coverage, NotCall, Totals, UnknownReason};
+use crate::window::{HOUR_S, Versions, bucket};
 
 /// Counts what the decoder finds.
 pub struct Counting<'a> {
@@ -28,6 +29,7 @@ pub struct Counting<'a> {
     newest_s: i64,
     met: Vec<u32>,
     groups: Groups,
+    hours: Hours,
     totals: Totals,
     weak: callers::Delta,
     policy: CallerPolicy,
@@ -50,6 +52,7 @@ impl<'a> Counting<'a> {
             newest_s: i64::MIN,
             met: Vec::new(),
             groups: Groups::default(),
+            hours: Hours::default(),
             totals: Totals::default(),
             weak: callers::Delta::default(),
             policy: CallerPolicy::default(),
@@ -79,7 +82,7 @@ impl<'a> Counting<'a> {
 
     /// Everything.
     pub fn finish(mut self) -> Part {
-        Part { groups: self.groups, totals: self.totals, weak: self.weak.take() }
+        Part { groups: self.groups, hours: self.hours, totals: self.totals, weak: self.weak.take() }
     }
 
     fn call(&mut self, event: &Event<'_>, json: Value<'_, '_>, time_s: i64) {
@@ -114,6 +117,9 @@ impl<'a> Counting<'a> {
             self.key.push(END);
         }
         self.groups.count(&self.key, Sum { calls: 1, first_s: time_s, last_s: time_s });
+        let versions = Versions::new(event.signature.code(), event.tls.code());
+        let hour = self.hours.entry(bucket(time_s, HOUR_S)).or_insert([0; Versions::COUNT]);
+        hour[usize::from(versions.code())] += 1;
         let is_outside = judge::is_outside(event, &self.options.policy);
         let call = callers::Call { event, texts, time_s, account_id, principal, is_outside };
         self.weak.count(&call, &self.policy);

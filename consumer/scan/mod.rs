@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
+use hashbrown::HashMap;
 use parking_lot::Mutex;
 use trailmeter_rules::RuleSet;
 
@@ -28,6 +29,7 @@ use crate::event::judge::Policy;
 use crate::source::Payload;
 use crate::source::files::{FilePieces, Next, STDIN};
 use crate::totals::Totals;
+use crate::window::{HOUR_S, Trend, Versions};
 use counting::Counting;
 use field::Field;
 use groups::Groups;
@@ -36,6 +38,12 @@ use matching::Matching;
 
 /// Decompressed bytes of a file that are a record: as many as `run` takes by default, so that the numbers agree.
 const PIECE_BYTES: usize = 256 << 10;
+/// Hours that a chart has room for; from then on its bars are days.
+const MOST_HOURS: i32 = 96;
+/// Days that a chart has room for; from then on a bar is several of them.
+const MOST_DAYS: i32 = 400;
+/// Calls by hour since 1970 and [`Versions::code`].
+type Hours = HashMap<i32, [u64; Versions::COUNT]>;
 /// A file of at most so many bytes is read at once.
 const MOST_WHOLE_BYTES: usize = 8 << 20;
 /// A text of at most so many bytes is inflated at once: each thread holds one.
@@ -121,6 +129,8 @@ pub struct Outcome {
     pub rows: Vec<(Vec<String>, Sum)>,
     /// The accounting of all events that were read.
     pub totals: Totals,
+    /// The calls that were asked for over time: by hour where that is few, else by day or by several.
+    pub trend: Option<Trend>,
     /// Weak callers among the calls that were asked for, by weakness, account and principal.
     pub weak: Vec<WeakCaller>,
     /// How often each rule matched, by their order.
@@ -165,6 +175,7 @@ pub fn run(options: &Options, progress: &Progress) -> Outcome {
 /// What one thread counted.
 struct Part {
     groups: Groups,
+    hours: Hours,
     totals: Totals,
     weak: Vec<Entry>,
 }
@@ -260,17 +271,36 @@ impl<'a> Worker<'a> {
 
 /// Adds up what the threads counted.
 fn merge(parts: Vec<Part>) -> Outcome {
-    let (mut groups, mut totals) = (Groups::default(), Totals::default());
+    let (mut groups, mut hours, mut totals) = (Groups::default(), Hours::default(), Totals::default());
     let mut weak: BTreeMap<OwnedKey, Vec<Entry>> = BTreeMap::new();
     for part in parts {
         groups.add(&part.groups);
+        for (hour, calls) in part.hours {
+            let sums = hours.entry(hour).or_insert([0; Versions::COUNT]);
+            sums.iter_mut().zip(calls).for_each(|(sum, calls)| *sum += calls);
+        }
         totals.add(&part.totals);
         for entry in part.weak {
             weak.entry(entry.key.clone()).or_default().push(entry);
         }
     }
     let weak = weak.into_iter().map(|(key, entries)| weak_caller(key, &entries)).collect();
-    Outcome { rows: groups.rows(), totals, weak, ..Outcome::default() }
+    Outcome { rows: groups.rows(), trend: trend(&hours), totals, weak, ..Outcome::default() }
+}
+
+/// Calls over time, in as many bars as a chart has room for.
+fn trend(hours: &Hours) -> Option<Trend> {
+    let (first, last) = (*hours.keys().min()?, *hours.keys().max()?);
+    let days = (last - first) / 24 + 1;
+    let per_bucket = if last - first < MOST_HOURS { 1 } else { 24 * ((days - 1) / MOST_DAYS + 1) };
+    let bucket = |hour: i32| hour.div_euclid(per_bucket);
+    let mut trend = Trend::new(HOUR_S * i64::from(per_bucket), (bucket(first), bucket(last)));
+    for (hour, calls) in hours {
+        for versions in Versions::all() {
+            trend.add(bucket(*hour), versions, calls[usize::from(versions.code())]);
+        }
+    }
+    Some(trend)
 }
 
 fn weak_caller(key: OwnedKey, entries: &[Entry]) -> WeakCaller {

@@ -38,3 +38,28 @@ fn an_id_is_new_once() {
     let known = ["a", "b", "a", "", "", "b"].map(|id| ids.is_known(id));
     assert_eq!(known, [false, false, true, false, true, true]);
 }
+
+#[test]
+fn a_trend_has_as_many_bars_as_there_is_room() {
+    let trend_of = |hours: &[i32]| {
+        let calls = |_: &i32| {
+            let mut calls = [0; Versions::COUNT];
+            calls[0] = 2;
+            calls
+        };
+        trend(&hours.iter().map(|hour| (*hour, calls(hour))).collect()).unwrap()
+    };
+    for (hours, bucket_s, bars) in [
+        (&[48, 50][..], 3600, 3),
+        (&[0, 95], 3600, 96),
+        (&[0, 96], 86_400, 5),
+        (&[0, 24 * 399], 86_400, 400),
+        (&[0, 24 * 400], 2 * 86_400, 201),
+        (&[0, 24 * 36_500], 92 * 86_400, 397),
+    ] {
+        let trend = trend_of(hours);
+        assert_eq!((trend.bucket_s, trend.calls.len()), (bucket_s, bars), "{hours:?}");
+        assert_eq!(trend.of(|_| true).iter().sum::<u64>(), 4, "{hours:?}");
+    }
+    assert_eq!(trend(&Hours::default()), None);
+}

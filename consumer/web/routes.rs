@@ -38,7 +38,7 @@ pub fn router(web: Arc<Web>, bounds: Bounds) -> Router {
     let shared = Arc::new(Shared::new(web, bounds));
     let pages = page::paths().fold(Router::new(), |router, path| router.route(path, get(page::page)));
     pages
-        .route("/page.css", get(async || text("text/css; charset=utf-8", page::CSS)))
+        .route("/page.css", get(async || text("text/css; charset=utf-8", crate::html::CSS)))
         .route("/page.js", get(async || text("text/javascript; charset=utf-8", page::JS)))
         .route("/page.svg", get(async || text("image/svg+xml", page::ICON)))
         .route("/metrics", get(scrape::metrics))

@@ -8,11 +8,13 @@ mod bucket;
 mod callers;
 mod delta;
 mod piece;
+mod trend;
 mod windows;
 
 pub use callers::{CallerLimits, OVERFLOW, OVERFLOW_OUTSIDE};
 pub use delta::{CallKey, Delta, cut_name};
 pub use piece::{Overflow, Piece, PieceReader};
+pub use trend::Trend;
 pub use windows::{Row, Windows};
 
 use crate::event::{signature, tls};

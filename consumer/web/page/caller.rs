@@ -8,13 +8,13 @@ use super::super::error::ApiError;
 use super::super::parameters::Parameters;
 use super::View;
 use super::callers::{calls_of, class_of, state};
-use super::chart::{self, Dimension, spark};
-use super::html::{Column, ago, link, plain, row, section, shown, stamp, table, weakness_mark};
 use super::matches;
-use super::text::{duration, number, share};
 use crate::callers::{Detail, advice};
-use crate::pipeline::Trend;
+use crate::html::chart::{self, Dimension, spark};
+use crate::html::parts::{Column, ago, link, plain, row, section, shown, stamp, table, weakness_mark};
+use crate::html::text::{duration, number, share};
 use crate::state::embedded::ListedCaller;
+use crate::window::Trend;
 use crate::window::{Grain, HOURS_KEPT};
 
 /// Matches that are looked through for the caller's.

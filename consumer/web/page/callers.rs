@@ -9,15 +9,15 @@ use super::super::error::ApiError;
 use super::super::inventory::{self, Asked, Found, Listed, Seen, Sort};
 use super::super::parameters::Parameters;
 use super::View;
-use super::chart::spark;
-use super::html::{
+use crate::callers::{CallerState, Detail, OwnedKey};
+use crate::event::judge::Weakness;
+use crate::html::chart::spark;
+use crate::html::parts::{
     Column, ago, caller_link, first_of, link, plain, row_with_id, section, shown, stamp, table_with,
     weakness_mark, weakness_name,
 };
-use super::text::number;
-use crate::callers::{CallerState, Detail, OwnedKey};
-use crate::event::judge::Weakness;
-use crate::pipeline::Trend;
+use crate::html::text::number;
+use crate::window::Trend;
 use crate::window::{Grain, Versions};
 
 /// Rows at once.

@@ -7,10 +7,10 @@ use super::super::Web;
 use super::super::error::ApiError;
 use super::super::parameters::Parameters;
 use super::View;
-use super::html::{Column, ago, caller_link, link, plain, row_with_id, section, shown, table};
-use super::text::number;
 use crate::detect::decide::StoredMatch;
 use crate::event::time;
+use crate::html::parts::{Column, ago, caller_link, link, plain, row_with_id, section, shown, table};
+use crate::html::text::number;
 
 /// Rows at once.
 const ROWS: usize = 30;

@@ -5,16 +5,11 @@
 
 mod caller;
 mod callers;
-mod chart;
-mod coverage;
-mod escape;
-mod html;
 mod matches;
 mod overview;
 mod rules;
 mod shards;
 mod status;
-mod text;
 
 use std::sync::Arc;
 
@@ -28,10 +23,9 @@ use super::error::ApiError;
 use super::parameters::Parameters;
 use super::shared::Shared;
 use crate::event::time;
-use html::{ago, plain, shown};
+use crate::html::parts::{ago, plain, shown};
+use crate::html::text;
 
-/// The page's style sheet.
-pub const CSS: &str = include_str!("page.css");
 /// The page's script.
 pub const JS: &str = include_str!("page.js");
 /// The page's icon.

@@ -12,15 +12,15 @@ use super::super::parameters::Parameters;
 use super::super::summary::Summary;
 use super::View;
 use super::callers;
-use super::chart::{self, Dimension};
-use super::coverage;
-use super::html::{
-    Column, ago, instant, link, plain, row, row_with_id, section, stamp, table, weakness_mark,
-};
-use super::text::{number, share};
 use crate::callers::advice;
 use crate::event::judge::Weakness;
 use crate::event::time;
+use crate::html::chart::{self, Dimension};
+use crate::html::coverage;
+use crate::html::parts::{
+    Column, ago, instant, link, plain, row, row_with_id, section, stamp, table, weakness_mark,
+};
+use crate::html::text::{number, share};
 use crate::pipeline::WindowError;
 use crate::totals::Totals;
 use crate::window::{Grain, WindowSize};

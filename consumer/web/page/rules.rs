@@ -8,9 +8,9 @@ use trailmeter_rules::Rule;
 use super::super::error::ApiError;
 use super::super::{RulesStatus, Web};
 use super::View;
-use super::html::{Column, ago, link, row, section, shown, table};
 use super::matches::priority;
-use super::text::number;
+use crate::html::parts::{Column, ago, link, row, section, shown, table};
+use crate::html::text::number;
 
 /// The view.
 pub fn view(web: &Web, now_ms: u64) -> Result<View, ApiError> {
@@ -36,8 +36,8 @@ fn problems(status: &RulesStatus) -> Markup {
     };
     let body = html! {
         @match &status.error {
-            Some(error) => { pre.problem tabindex="0" { (super::html::lines(error)) } }
-            None => { @for found in &status.diagnostics { pre.problem tabindex="0" { (super::html::lines(&found.to_string())) } } }
+            Some(error) => { pre.problem tabindex="0" { (crate::html::parts::lines(error)) } }
+            None => { @for found in &status.diagnostics { pre.problem tabindex="0" { (crate::html::parts::lines(&found.to_string())) } } }
         }
     };
     section("problems", title, html! { (note) }, body)

@@ -5,8 +5,8 @@ use maud::{Markup, html};
 use super::super::Web;
 use super::super::shards::{self, ShardRow};
 use super::View;
-use super::html::{Column, instant, row_with_id, section, shown, table};
-use super::text::{duration, number};
+use crate::html::parts::{Column, instant, row_with_id, section, shown, table};
+use crate::html::text::{duration, number};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Rows of the table: more is the API's.

@@ -5,9 +5,9 @@ use serde_json::Value;
 
 use super::super::{Web, api};
 use super::View;
-use super::coverage;
-use super::html::{Column, row, section, shown, table};
-use super::text::{latency, number};
+use crate::html::coverage;
+use crate::html::parts::{Column, row, section, shown, table};
+use crate::html::text::{latency, number};
 use crate::totals::{Dropped, EventRejection, NotCall, RecordRejection, Totals};
 
 /// The view.
@@ -155,6 +155,6 @@ fn config(config: &Value) -> Markup {
         "config",
         "Config in force",
         note,
-        html! { pre.config tabindex="0" { (super::html::lines(&text)) } },
+        html! { pre.config tabindex="0" { (crate::html::parts::lines(&text)) } },
     )
 }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::html::{Column, row, table};
+use super::parts::{Column, row, table};
 use super::text::{number, share};
 use crate::totals::{Coverage, Totals, UnknownReason};
 

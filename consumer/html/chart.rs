@@ -5,10 +5,9 @@ use std::fmt::Write;
 use maud::{Markup, PreEscaped, html};
 
 use super::text::{minute, number, share};
-use crate::event::time;
+use crate::event::time::{self, DAY_S};
 use crate::event::{UNKNOWN, signature, tls};
-use crate::pipeline::Trend;
-use crate::window::{Grain, Versions};
+use crate::window::{HOUR_S, MINUTE_S, Trend, Versions};
 
 /// Height of a chart in its own units; a bar is one unit wide.
 const HEIGHT: f64 = 100.0;
@@ -163,9 +162,11 @@ fn tooltip(series: &[Series], trend: &Trend, at: usize) -> String {
 /// When the first, the middle and the last bucket begin.
 fn axis(trend: &Trend) -> Markup {
     let last = trend.calls.len().saturating_sub(1);
-    let unit = match trend.grain {
-        Grain::Minute => "a minute",
-        Grain::Hour => "an hour",
+    let unit = match trend.bucket_s {
+        MINUTE_S => "a minute".to_owned(),
+        HOUR_S => "an hour".to_owned(),
+        DAY_S => "a day".to_owned(),
+        bucket_s => format!("in {} days", bucket_s / DAY_S),
     };
     let at = |at: usize| minute(&time::format(trend.begins_s(at)));
     html! {
