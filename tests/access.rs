@@ -177,6 +177,12 @@ fn tls_with_a_right_and_a_wrong_name() {
         }
     };
     assert!(is_successful("1"));
+    // Emptied, or cut short: what is protected stays so.
+    let web = std::fs::read_to_string(place.path("web.yml")).unwrap();
+    place.write("web.yml", "");
+    wait_for(&|| is_successful("0"));
+    place.write("web.yml", web);
+    wait_for(&|| is_successful("1"));
     place.write("server.key", "garbage");
     wait_for(&|| is_successful("0"));
     let (certificate, key) = authority.issue(&[ip("127.0.0.1"), dns("localhost")]);
@@ -265,6 +271,8 @@ fn mistakes_name_the_key_and_the_fix() {
         ("http_server_config: {headers: {Server: x}}", &["headers.Server", "can't be set"]),
         ("rate_limit: {interval: 1s, burst: 0}", &["rate_limit.burst"]),
         ("basic_auth: {}", &["unknown field"]),
+        ("# nothing", &["web.yml: is empty"]),
+        ("basic_auth_users:", &["basic_auth_users: has no value"]),
         ("{", &["web.yml"]),
     ] {
         let web = place.write("web.yml", text);

@@ -36,18 +36,35 @@ pub fn run(arguments: &HealthcheckArguments) -> Result<(), Failure> {
     // Served on every address, it is asked on this machine's own.
     let address = arguments.address.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:");
     let timeout = Duration::from_secs(arguments.timeout.max(1));
-    let answer = ask(&address, path, timeout, Encrypted::No)
-        .and_then(|answer| {
-            let is_encrypted = answer.contains(SPEAKS_TLS);
-            if is_encrypted { ask(&address, path, timeout, Encrypted::Yes) } else { Ok(answer) }
-        })
+    let answer = in_time(address.clone(), path, timeout)
         .with_context(|| format!("{address}{path} does not answer: is trailmeter running there?"))?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    if head.split_ascii_whitespace().nth(1) != Some("200") {
-        return Err(anyhow!("{address}{path}: {}", body.trim()).into());
+    let (status, body) = (head.split_ascii_whitespace().nth(1), body.trim());
+    match (status, body) {
+        (Some("200"), "ok") => {
+            println!("ok");
+            Ok(())
+        }
+        (Some("200"), _) => Err(anyhow!("{address}{path}: another program answers there").into()),
+        (_, "") => Err(anyhow!("{address}{path}: what answers there is not trailmeter").into()),
+        (_, why) => Err(anyhow!("{address}{path}: {why}").into()),
     }
-    println!("{}", body.trim());
-    Ok(())
+}
+
+/// Asks on a thread of its own, which ends with the process: a server may send its answer byte by byte.
+fn in_time(address: String, path: &'static str, timeout: Duration) -> anyhow::Result<String> {
+    let (sender, answers) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let plain = ask(&address, path, timeout, Encrypted::No);
+        let answer = match plain {
+            Ok(answer) if answer.contains(SPEAKS_TLS) => ask(&address, path, timeout, Encrypted::Yes),
+            plain => plain,
+        };
+        // Whoever waited may have given up.
+        sender.send(answer).ok();
+    });
+    let late = |_| anyhow!("no answer within {} s", timeout.as_secs());
+    answers.recv_timeout(timeout).map_err(late)?
 }
 
 /// What a port that speaks TLS answers to those who do not.

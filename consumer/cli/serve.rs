@@ -33,6 +33,9 @@ const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// At the end, sinks may take so long to be told what was committed last; the rest waits for the next start.
 const LAST_DELIVERY: Duration = Duration::from_secs(3);
 
+/// More open files than this are not asked for.
+const MOST_OPEN_FILES: u64 = 65_536;
+
 /// What to do when the address is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listen {
@@ -53,6 +56,10 @@ pub async fn serve(
     listening: impl FnOnce(SocketAddr),
 ) -> Result<(), Failure> {
     let clock = system_clock();
+    // Connections, shards and files all take one; a shell's default is often 1,024.
+    if let Err(error) = rlimit::increase_nofile_limit(MOST_OPEN_FILES) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
     let shutdown = CancellationToken::new();
     let metrics = Arc::new(Metrics::new()?);
     metrics.reloaded(true, clock());

@@ -99,8 +99,9 @@ pub async fn admit(State(shared): State<Arc<Shared>>, request: Request, next: Ne
         if guard.is_too_often(peer, rules.rate) {
             too_often(&shared.web.metrics)
         } else {
-            match rules.login(request.headers()).await {
+            match rules.login(request.headers(), side_of(peer)).await {
                 Login::Granted => next.run(request).await,
+                Login::Busy => too_often(&shared.web.metrics),
                 Login::Missing => unknown("this needs a name and a password"),
                 Login::Refused => {
                     guard.log(peer);

@@ -2,6 +2,9 @@
 
 use std::cmp::Ordering;
 
+use hashbrown::HashSet;
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::Web;
 use super::error::ApiError;
 use crate::callers::{CallerKey, CallerState, OwnedKey, Row};
@@ -138,9 +141,11 @@ pub struct Found {
     pub rows: Vec<Listed>,
     /// How many there are of what was asked for.
     pub matching: usize,
-    /// How many callers there are, by [`Seen::ALL`]: of the weakness that was asked for.
+    /// How many rows there are, by [`Seen::ALL`]: of the text and the weakness that were asked for.
     pub seen: [usize; Seen::ALL.len()],
-    /// How many there are, by [`Weakness::ALL`]: of the time that was asked for.
+    /// How many distinct callers those are, however weak each.
+    pub callers: [usize; Seen::ALL.len()],
+    /// How many there are, by [`Weakness::ALL`]: of the text and the time that were asked for.
     pub weaknesses: [usize; Weakness::ALL.len()],
 }
 
@@ -158,19 +163,30 @@ pub fn find(web: &Web, asked: &Asked, now_s: i64) -> Result<Found, ApiError> {
     };
     let mut found = Found::default();
     let mut first = First { rows: Vec::new(), keep: asked.skip.saturating_add(asked.limit), asked };
+    let mut callers: [HashSet<u64>; Seen::ALL.len()] = Default::default();
     let visited = web.state.visit_callers(|key, row| {
+        if !is_wanted(key, &row) {
+            return;
+        }
+        let caller = xxh3_64(format!("{}\t{}", key.account_id, key.principal).as_bytes());
         let is_weakness = asked.weakness.is_none_or(|weakness| weakness == key.weakness);
         let is_seen = asked.seen.holds(&row, now_s);
-        for (count, seen) in found.seen.iter_mut().zip(Seen::ALL) {
-            *count += usize::from(is_weakness && seen.holds(&row, now_s));
+        for (at, seen) in Seen::ALL.into_iter().enumerate() {
+            let holds = is_weakness && seen.holds(&row, now_s);
+            found.seen[at] += usize::from(holds);
+            // Of all that were ever seen nobody asks for the number of names.
+            if holds && seen != Seen::Ever {
+                callers[at].insert(caller);
+            }
         }
         found.weaknesses[key.weakness as usize] += usize::from(is_seen);
-        if is_weakness && is_seen && is_wanted(key, &row) {
+        if is_weakness && is_seen {
             found.matching += 1;
             first.add(Listed { key: key.to_owned(), row });
         }
     });
     visited.map_err(|error| ApiError::of_state(&error))?;
+    found.callers = callers.map(|callers| callers.len());
     found.rows = first.cut();
     found.rows.drain(..asked.skip.min(found.rows.len()));
     Ok(found)

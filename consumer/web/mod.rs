@@ -16,6 +16,7 @@ mod inventory;
 mod page;
 mod parameters;
 mod probes;
+mod room;
 mod routes;
 mod rules;
 mod runbooks;

@@ -38,6 +38,11 @@ impl Parameters {
         Ok(Self(pairs))
     }
 
+    /// Those that have a value: a form sends its empty fields, too.
+    pub fn with_values(self) -> Self {
+        Self(self.0.into_iter().filter(|(_, value)| !value.is_empty()).collect())
+    }
+
     /// The parameter `window`.
     ///
     /// # Errors

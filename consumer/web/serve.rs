@@ -3,7 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::{Extension, Router};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -11,7 +11,6 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::MissedTickBehavior;
 use tokio_rustls::TlsAcceptor;
@@ -21,6 +20,7 @@ use tracing::{debug, warn};
 
 use super::access::{Access, Rules, Tls, is_allowed};
 use super::guard::Peer;
+use super::room::{Room, Visitor};
 use super::stall::Stall;
 use super::{Bounds, Web, routes};
 use crate::metrics::Metrics;
@@ -29,6 +29,8 @@ use crate::metrics::Metrics;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Between two looks whether the web config or its certificates have changed.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// Between two warnings that there is no room.
+const WARN_INTERVAL: Duration = Duration::from_secs(60);
 /// Bytes of a plain request that are read at a port that speaks TLS.
 const MOST_UNREAD: u64 = 64 << 10;
 
@@ -45,7 +47,8 @@ pub async fn serve(
     let limit_hits = web.metrics.limit_hits.with_label_values(&["max_connections"]);
     let (access, metrics) = (Arc::clone(&web.access), Arc::clone(&web.metrics));
     let router = routes::router(web, bounds);
-    let room = Arc::new(Semaphore::new(bounds.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
+    let room = Room::new(bounds.max_connections);
+    let mut warned: Option<Instant> = None;
     let mut connections = JoinSet::new();
     let mut looks = tokio::time::interval(LOOK_INTERVAL);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -54,13 +57,19 @@ pub async fn serve(
             () = shutdown.cancelled() => break,
             _ = looks.tick() => look(&access, &metrics),
             Some(ended) = connections.join_next() => note_end(ended),
-            (stream, peer, permit) = accept(&listener, &room) => {
-                if room.available_permits() == 0 {
+            (stream, peer) = accept(&listener) => {
+                let visitor = room.enter(peer);
+                if visitor.as_ref().is_none_or(Visitor::must_wait) {
                     limit_hits.inc();
+                    if warned.is_none_or(|then| then.elapsed() > WARN_INTERVAL) {
+                        warned = Some(Instant::now());
+                        warn!(%peer, "web.max_connections is reached: connections wait, or are closed");
+                    }
                 }
+                let Some(visitor) = visitor else { continue };
                 let router = router.clone().layer(Extension(Peer(peer)));
-                let rules = access.rules();
-                connections.spawn(answer(stream, rules, router, bounds.timeout, shutdown.clone(), permit));
+                let served = answer(stream, access.rules(), router, bounds.timeout, shutdown.clone());
+                connections.spawn(in_turn(visitor, shutdown.clone(), served));
             }
         }
     }
@@ -76,14 +85,22 @@ pub async fn serve(
     Ok(())
 }
 
-/// The next connection, once there is room for one.
-async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> (TcpStream, IpAddr, OwnedSemaphorePermit) {
-    let Ok(permit) = Arc::clone(room).acquire_owned().await else {
-        unreachable!("the semaphore is never closed")
+/// Answers once it is the connection's turn.
+async fn in_turn(visitor: Visitor, shutdown: CancellationToken, served: impl Future<Output = ()>) {
+    let turn = tokio::select! {
+        turn = visitor.turn() => turn,
+        () = shutdown.cancelled() => None,
     };
+    if turn.is_some() {
+        served.await;
+    }
+}
+
+/// The next connection.
+async fn accept(listener: &TcpListener) -> (TcpStream, IpAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => return (stream, peer.ip(), permit),
+            Ok((stream, peer)) => return (stream, peer.ip()),
             Err(error) if is_of_one_connection(&error) => debug!(%error, "a connection was gone at once"),
             Err(error) => {
                 warn!(%error, "can't accept an HTTP connection");
@@ -115,15 +132,14 @@ async fn answer(
     router: Router,
     timeout: Duration,
     shutdown: CancellationToken,
-    permit: OwnedSemaphorePermit,
 ) {
     // Only a matter of speed.
     stream.set_nodelay(true).ok();
     let Some(tls) = &rules.tls else {
-        return converse(Stall::new(stream, timeout), router, timeout, shutdown, permit).await;
+        return converse(Stall::new(stream, timeout), router, timeout, shutdown).await;
     };
     match tokio::time::timeout(timeout, encrypt(stream, tls)).await {
-        Ok(Ok(stream)) => converse(Stall::new(stream, timeout), router, timeout, shutdown, permit).await,
+        Ok(Ok(stream)) => converse(Stall::new(stream, timeout), router, timeout, shutdown).await,
         Ok(Err(error)) => debug!(%error, "a connection could not be encrypted"),
         Err(_) => debug!("a connection was not encrypted in time"),
     }
@@ -158,7 +174,6 @@ async fn converse(
     router: Router,
     timeout: Duration,
     shutdown: CancellationToken,
-    permit: OwnedSemaphorePermit,
 ) {
     let mut builder = Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(timeout);
@@ -174,7 +189,6 @@ async fn converse(
     if let Err(error) = ended {
         debug!(error, "an HTTP connection ended badly");
     }
-    drop(permit);
 }
 
 fn note_end(ended: Result<(), JoinError>) {

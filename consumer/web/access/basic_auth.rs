@@ -1,6 +1,8 @@
 //! Names and passwords. Passwords are kept and compared as bcrypt keeps them.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -14,6 +16,8 @@ use super::file::Reading;
 
 /// bcrypt takes tens of milliseconds by design: no more than this many are at work at once.
 const WORKERS: usize = 1;
+/// Comparisons of one side that wait: whoever guesses must not make others wait.
+const WAITING: usize = 4;
 /// Answers that are remembered. A password is held against its hash once, not with each request.
 const REMEMBERED: usize = 256;
 /// No password is longer in practice; bcrypt itself heeds 72 bytes.
@@ -30,18 +34,40 @@ pub enum Login {
     Missing,
     /// It brought wrong ones.
     Refused,
+    /// Too many from the same side wait to be compared.
+    Busy,
 }
 
 /// Who may ask.
 pub(super) struct Users {
     /// bcrypt hashes by name.
     hashes: BTreeMap<String, String>,
-    /// Held against the password of a name that is not there, so that it takes as long.
+    /// Held against the password of a name that is not there, so that it takes as long as any.
     nobody: String,
     /// By a digest of name and password that is of this process alone.
     remembered: Mutex<HashMap<[u8; 32], bool>>,
     salt: [u8; 32],
     workers: Semaphore,
+    /// How many wait, by side.
+    waiting: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// A place among those that wait.
+struct Place {
+    users: Arc<Users>,
+    side: IpAddr,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut waiting = self.users.waiting.lock();
+        if let Some(count) = waiting.get_mut(&self.side) {
+            *count -= 1;
+            if *count == 0 {
+                waiting.remove(&self.side);
+            }
+        }
+    }
 }
 
 impl Users {
@@ -62,17 +88,19 @@ impl Users {
                 Some(_) => {}
             }
         }
-        let nobody = raw.values().next()?.clone();
+        let nobody = raw.values().max_by_key(|hash| cost(hash))?.clone();
         Some(Self {
             hashes: raw,
             nobody,
             remembered: Mutex::default(),
             salt: rand::random(),
             workers: Semaphore::new(WORKERS),
+            waiting: Mutex::default(),
         })
     }
 
-    pub async fn login(&self, headers: &HeaderMap) -> Login {
+    /// Whether what a request from this side brings lets it in.
+    pub async fn login(self: Arc<Self>, headers: &HeaderMap, side: IpAddr) -> Login {
         let Some(header) = headers.get(AUTHORIZATION) else { return Login::Missing };
         let Some((name, password)) = header.to_str().ok().and_then(credentials) else {
             return Login::Refused;
@@ -82,9 +110,28 @@ impl Users {
         }
         let is_right = match self.recall(&name, &password) {
             Some(is_right) => is_right,
-            None => self.compare(name, password).await,
+            None => {
+                let Some(place) = self.place(side) else { return Login::Busy };
+                // Goes on where the client has given up: it will be back with the same password.
+                let compared = tokio::spawn(async move {
+                    let is_right = place.users.compare(name, password).await;
+                    drop(place);
+                    is_right
+                });
+                compared.await.unwrap_or(false)
+            }
         };
         if is_right { Login::Granted } else { Login::Refused }
+    }
+
+    fn place(self: &Arc<Self>, side: IpAddr) -> Option<Place> {
+        let mut waiting = self.waiting.lock();
+        let count = waiting.entry(side).or_default();
+        if *count >= WAITING {
+            return None;
+        }
+        *count += 1;
+        Some(Place { users: Arc::clone(self), side })
     }
 
     fn recall(&self, name: &str, password: &str) -> Option<bool> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue};
@@ -108,7 +109,7 @@ impl Reading {
             (None, Some(path)) => {
                 let path = self.folder.join(path);
                 self.files.push(path.clone());
-                match std::fs::read(&path) {
+                match read_file(&path) {
                     Ok(bytes) => Some(bytes),
                     Err(error) => {
                         self.problem(
@@ -124,36 +125,64 @@ impl Reading {
     }
 }
 
-/// Reads a file. Also returns all files that it was made of.
-pub(super) fn load(path: &Path) -> Result<(Rules, Vec<PathBuf>), Vec<Problem>> {
+/// What was read, and from which files; those are known also where something is wrong.
+pub(super) struct Loaded {
+    pub rules: Result<Rules, Vec<Problem>>,
+    pub files: Vec<PathBuf>,
+}
+
+/// The bytes of a file, if it is one: the end of a pipe may never come.
+fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::other("it is no file but a folder, a pipe or a device"));
+    }
+    std::fs::read(path)
+}
+
+/// Reads a file, and those that it names.
+pub(super) fn load(path: &Path) -> Loaded {
     let mut reading = Reading {
         folder: path.parent().map(Path::to_owned).unwrap_or_default(),
         file: path.display().to_string(),
         problems: Vec::new(),
         files: vec![path.to_owned()],
     };
-    let Some(raw) = read(path, &mut reading) else { return Err(reading.problems) };
+    let Some(raw) = read(path, &mut reading) else {
+        return Loaded { rules: Err(reading.problems), files: reading.files };
+    };
     let tls = raw.tls_server_config.and_then(|raw| tls::Tls::read(&raw, &mut reading));
-    let users = Users::read(raw.basic_auth_users, &mut reading);
+    let users = Users::read(raw.basic_auth_users, &mut reading).map(Arc::new);
     let headers = headers(raw.http_server_config, &mut reading);
     let rate = raw.rate_limit.and_then(|raw| rate(&raw, &mut reading));
-    if reading.problems.is_empty() {
-        Ok((Rules { tls, users, headers, rate }, reading.files))
-    } else {
-        Err(reading.problems)
-    }
+    let rules = Rules { tls, users, headers, rate };
+    let rules = if reading.problems.is_empty() { Ok(rules) } else { Err(reading.problems) };
+    Loaded { rules, files: reading.files }
 }
 
 fn read(path: &Path, reading: &mut Reading) -> Option<RawFile> {
-    let text = match std::fs::read_to_string(path) {
+    let text = match read_file(path).and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other))
+    {
         Ok(text) => text,
         Err(error) => {
             reading.problem("", format!("can't be read: {error}"));
             return None;
         }
     };
-    if text.trim().is_empty() {
-        return Some(RawFile::default());
+    // What is cut short while it is written must not open the door.
+    match serde_yaml_ng::from_str::<serde_yaml_ng::Value>(&text) {
+        Ok(serde_yaml_ng::Value::Null) => {
+            reading.problem("", "is empty: to serve without it, leave web.web_config_file out");
+            return None;
+        }
+        Ok(serde_yaml_ng::Value::Mapping(keys)) => {
+            for (key, _) in keys.iter().filter(|(_, value)| value.is_null()) {
+                reading.problem(
+                    key.as_str().unwrap_or_default(),
+                    "has no value: write one, or leave the key out",
+                );
+            }
+        }
+        _ => {}
     }
     match serde_path_to_error::deserialize(serde_yaml_ng::Deserializer::from_str(&text)) {
         Ok(raw) => Some(raw),

@@ -11,6 +11,7 @@ mod tls;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -18,6 +19,7 @@ use parking_lot::RwLock;
 
 pub use basic_auth::Login;
 use basic_auth::Users;
+use file::Loaded;
 pub use file::Problem;
 pub use tls::{Tls, is_allowed};
 
@@ -36,7 +38,7 @@ pub struct Rules {
     /// None: connections are not encrypted.
     pub tls: Option<Tls>,
     /// None: everyone may ask.
-    users: Option<Users>,
+    users: Option<Arc<Users>>,
     /// Headers for every answer.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Over all clients.
@@ -49,7 +51,7 @@ impl Rules {
     /// # Errors
     /// All problems, each naming its key and the fix.
     pub fn load(path: &Path) -> Result<Self, Vec<Problem>> {
-        file::load(path).map(|(rules, _)| rules)
+        file::load(path).rules
     }
 
     /// Whether a client must prove who it is.
@@ -73,10 +75,10 @@ impl Rules {
     }
 
     /// Whether what a request brings lets it in.
-    pub async fn login(&self, headers: &HeaderMap) -> Login {
+    pub async fn login(&self, headers: &HeaderMap, side: IpAddr) -> Login {
         match &self.users {
             None => Login::Granted,
-            Some(users) => users.login(headers).await,
+            Some(users) => Arc::clone(users).login(headers, side).await,
         }
     }
 }
@@ -87,6 +89,8 @@ pub struct Access {
     path: Option<PathBuf>,
     rules: RwLock<Arc<Rules>>,
     watched: RwLock<Watched>,
+    /// Somebody looks: where that hangs, nobody else does.
+    looking: AtomicBool,
 }
 
 /// The files that were read, with what tells whether they have changed.
@@ -116,11 +120,12 @@ impl Access {
     /// All problems, each naming its key and the fix.
     pub fn begin(path: Option<&Path>) -> Result<Self, Vec<Problem>> {
         let Some(path) = path else { return Ok(Self::default()) };
-        let (rules, files) = file::load(path)?;
+        let Loaded { rules, files } = file::load(path);
         Ok(Self {
             path: Some(path.to_owned()),
-            rules: RwLock::new(Arc::new(rules)),
+            rules: RwLock::new(Arc::new(rules?)),
             watched: RwLock::new(Watched::of(files)),
+            looking: AtomicBool::new(false),
         })
     }
 
@@ -132,27 +137,59 @@ impl Access {
     /// Reads the files again if one of them has changed. True if others are in force now; none if nothing has changed.
     /// Blocks for as long as reading takes.
     pub fn look(&self) -> Option<bool> {
+        if self.looking.swap(true, Ordering::Acquire) {
+            return None;
+        }
+        let looked = self.look_alone();
+        self.looking.store(false, Ordering::Release);
+        looked
+    }
+
+    fn look_alone(&self) -> Option<bool> {
         let path = self.path.as_ref()?;
         let before = self.watched.read().clone();
         let now = Watched::of(before.files.clone());
         if now == before {
             return None;
         }
-        match file::load(path) {
-            Ok((rules, files)) => {
+        let Loaded { rules, files } = file::load(path);
+        let rules = rules.and_then(|rules| self.no_less_than_now(rules));
+        *self.watched.write() = Watched::of(files);
+        match rules {
+            Ok(rules) => {
                 *self.rules.write() = Arc::new(rules);
-                *self.watched.write() = Watched::of(files);
                 tracing::info!("the web config was read again and is in force");
                 Some(true)
             }
             Err(problems) => {
-                *self.watched.write() = now;
                 for problem in problems {
                     tracing::error!(%problem, "the web config can't be used: the earlier one stays in force");
                 }
                 Some(false)
             }
         }
+    }
+}
+
+impl Access {
+    /// Whoever opens the door does so by a restart: a file may be cut short while it is written.
+    fn no_less_than_now(&self, rules: Rules) -> Result<Rules, Vec<Problem>> {
+        let now = self.rules();
+        let file = self.path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+        let lost = [
+            ("tls_server_config", now.tls.is_some() && rules.tls.is_none()),
+            ("basic_auth_users", now.users.is_some() && rules.users.is_none()),
+        ];
+        let problems: Vec<Problem> = lost
+            .into_iter()
+            .filter(|(_, is_lost)| *is_lost)
+            .map(|(key, _)| Problem {
+                file: file.clone(),
+                key: key.to_owned(),
+                why: "is gone: to serve without it, restart".to_owned(),
+            })
+            .collect();
+        if problems.is_empty() { Ok(rules) } else { Err(problems) }
     }
 }
 

@@ -10,13 +10,18 @@ use super::View;
 use super::callers::{calls_of, class_of, state};
 use super::matches;
 use crate::callers::{Detail, advice};
+use crate::event::time::DAY_S;
 use crate::html::chart::{self, Dimension, spark};
 use crate::html::parts::{Column, ago, link, plain, row, section, shown, stamp, table, weakness_mark};
 use crate::html::text::{duration, number, share};
 use crate::state::embedded::ListedCaller;
 use crate::window::Trend;
-use crate::window::{Grain, HOURS_KEPT};
+use crate::window::{Grain, HOUR_S, HOURS_KEPT};
 
+/// More of a name is not in the window's title.
+const TITLE_CHARACTERS: usize = 120;
+/// A shard that was not read for so many seconds says nothing about them.
+const UNREAD_S: i64 = 600;
 /// Matches that are looked through for the caller's.
 const MATCHES_SEEN: usize = 5000;
 /// Matches that are shown.
@@ -40,7 +45,7 @@ pub fn view(web: &Web, parameters: &Parameters, now_ms: u64) -> Result<View, Api
     let trend = web.views.trends_of(&names, Grain::Hour, HOURS_KEPT, at_s).remove(0);
     let main = html! {
         div.head {
-            h2 #who { (shown(&principal)) }
+            h2 #who tabindex="0" { (shown(&principal)) }
             p.note { "Account " a href=(link("/callers", &[("q", account_id.as_str())])) { (shown(&account_id)) } @for caller in &found { " " (weakness_mark(caller.key.weakness)) } }
         }
         (super::troubles(web))
@@ -51,7 +56,8 @@ pub fn view(web: &Web, parameters: &Parameters, now_ms: u64) -> Result<View, Api
         (details(&found))
         (rule_matches(web, &principal, at_s)?)
     };
-    Ok(View { title: principal, tools: back(), main })
+    let title = principal.chars().take(TITLE_CHARACTERS).collect();
+    Ok(View { title, tools: back(), main })
 }
 
 fn back() -> Markup {
@@ -109,27 +115,41 @@ fn to_do(found: &[ListedCaller]) -> Markup {
 fn gone(web: &Web, found: &[ListedCaller], at_s: i64) -> Markup {
     let last_s = found.iter().map(|caller| caller.row.last_s).max().unwrap_or(at_s);
     let silent_s = at_s - last_s;
-    // What every shard has read without a gap up to now began at the latest of their beginnings.
-    let complete = web
+    // What every shard has read without a gap lies between the latest of the beginnings and the earliest of the ends.
+    let stretches = web
         .views
         .all()
         .iter()
-        .map(|view| view.read(|committed| committed.header.stretches.last().map(|(from_ms, _)| *from_ms)))
-        .try_fold(0, |latest, from_ms| Some(from_ms?.max(latest)));
-    let complete_s = complete.filter(|ms| *ms > 0).map(|ms| (ms / 1000).cast_signed());
-    let is_proved = complete_s.is_some_and(|from_s| from_s <= last_s);
+        .map(|view| view.read(|committed| committed.header.stretches.last().copied()))
+        .try_fold((0, u64::MAX), |(from, to), stretch| {
+            let (begin, end) = stretch?;
+            Some((begin.max(from), end.min(to)))
+        });
+    let complete = stretches
+        .filter(|(from_ms, _)| *from_ms > 0)
+        .map(|(from_ms, to_ms)| ((from_ms / 1000).cast_signed(), ((to_ms / 1000).cast_signed()).min(at_s)));
     let body = html! {
         p {
             "Its last weak call was " (ago(last_s, at_s)) ", at " (stamp(last_s)) ". "
-            @if silent_s < 86_400 { "It still calls." }
-            @else if is_proved {
-                "Since then, for " (duration(silent_s as f64)) ", everything that arrived was read, and nothing of it was this caller's."
+            @if silent_s < HOUR_S { "It still calls." }
+            @else if silent_s < DAY_S { "That is too short a silence to say more." }
+            @else {
+                @match complete {
+                    None => { "Whether everything since then was read is not known." }
+                    Some((from_s, _)) if from_s > last_s => {
+                        "Records have been read without a gap since " (stamp(from_s))
+                        " only: calls between the two may have been missed."
+                    }
+                    Some((_, to_s)) if at_s - to_s > UNREAD_S => {
+                        "Until " (stamp(to_s)) ", for " (duration((to_s - last_s).max(0) as f64))
+                        ", everything that arrived was read, and nothing of it was this caller's. What came after that has not been read."
+                    }
+                    Some(_) => {
+                        "Since then, for " (duration(silent_s as f64))
+                        ", everything that arrived was read, and nothing of it was this caller's."
+                    }
+                }
             }
-            @else if let Some(from_s) = complete_s {
-                "Records have been read without a gap since " (stamp(from_s))
-                " only: calls between the two may have been missed."
-            }
-            @else { "Whether everything since then was read is not known." }
         }
     };
     section("silence", "Is it gone?", html! {}, body)

@@ -75,7 +75,7 @@ fn list(rule: Option<&str>, found: &[(u64, StoredMatch)], has_more: bool, before
         return section("matches", "Matches", note, html! {});
     }
     let last = found.last().map(|(number, _)| number.to_string()).unwrap_or_default();
-    let note = html! { "The newest first. Under a rule's cap of matches a minute all are kept; of those beyond it only the number is. " a href="/api/v1/matches" { "JSON" } };
+    let note = html! { "The latest found first; of a backlog, these are not the latest calls. Under a rule's cap of matches a minute all are kept; of those beyond it only the number is. " a href="/api/v1/matches" { "JSON" } };
     let body = html! {
         (table_of(found, at_s))
         nav.pages aria-label="Pages" {
@@ -87,7 +87,7 @@ fn list(rule: Option<&str>, found: &[(u64, StoredMatch)], has_more: bool, before
 }
 
 const COLUMNS: [Column; 4] =
-    [Column::text("Rule"), Column::text("Priority"), Column::number("When"), Column::text("What")];
+    [Column::text("Rule"), Column::text("Priority"), Column::number("Event time"), Column::text("What")];
 
 /// Matches as a table named by the heading `matches`.
 pub fn table_of(found: &[(u64, StoredMatch)], at_s: i64) -> Markup {
@@ -115,6 +115,7 @@ fn cells(stored: &StoredMatch, at_s: i64) -> Vec<Markup> {
                     }
                     dt { "event id" } dd { (shown(&found.event_id)) }
                     dt { "event time" } dd { (time::format(found.time_s)) }
+                    dt { "found" } dd { (time::format((stored.matched_ms / 1000).cast_signed())) }
                     dt { "told of" } dd { @if stored.is_alerted { "yes" } @else { "no: its group was told of within `repeat`" } }
                     dt { "rules" } dd { (format!("{:016x}", stored.ruleset)) }
                 }

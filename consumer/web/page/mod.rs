@@ -80,7 +80,7 @@ fn render(web: &Web, uri: &Uri, now_ms: u64) -> Result<String, ApiError> {
     let Some((path, _, parameters, draw)) = VIEWS.iter().find(|(known, ..)| *known == path) else {
         return Err(ApiError::new(StatusCode::NOT_FOUND, "no such page"));
     };
-    let parameters = Parameters::read(uri, parameters)?;
+    let parameters = Parameters::read(uri, parameters)?.with_values();
     Ok(document(web, path, &draw(web, &parameters, now_ms)?, now_ms))
 }
 

@@ -39,7 +39,7 @@ pub fn view(web: &Web, parameters: &Parameters, now_ms: u64) -> Result<View, Api
     let [new, now, quiet] = [Seen::New, Seen::Now, Seen::Quiet].map(|seen| listed(web, seen, at_s));
     let (new, now, quiet) = (new?, now?, quiet?);
     let totals = web.views.totals();
-    let counts = &new.seen;
+    let counts = &new.callers;
     let main = html! {
         (clock(web, window, at_s))
         (figures(&Summary::of(&web.views, window, at_s), window, counts))
@@ -162,7 +162,9 @@ fn list(
     at_s: i64,
 ) -> Result<Markup, ApiError> {
     if found.rows.is_empty() {
+        let is_read = web.views.all().iter().all(|view| view.status().error().is_none());
         let note = match seen {
+            _ if !is_read => "Nobody as far as was read: some shards can't be read now.",
             Seen::New => {
                 "Nobody. Whoever calls with SigV2, old TLS or a long-lived key for the first time appears here."
             }

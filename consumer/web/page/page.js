@@ -6,6 +6,8 @@ const TYPING_MS = 200;
 const PARTS = ["header", "main"];
 
 let lastAnswer = new Date();
+let lastAddress = location.href;
+let isSamePlace = true;
 let asked = 0;
 
 /* Taking over what is new */
@@ -49,7 +51,7 @@ function takeOver(old, fresh) {
     const found = child.id ? known.get(child.id) : next && !next.id && isSame(next, child) ? next : null;
     if (!found) {
       const arrived = old.insertBefore(document.adoptNode(child), next);
-      if (arrived.nodeName === "TR" && known.size > 0) arrived.classList.add("is-new");
+      if (arrived.nodeName === "TR" && known.size > 0 && isSamePlace) arrived.classList.add("is-new");
       continue;
     }
     if (found === next) next = next.nextSibling;
@@ -64,8 +66,10 @@ function takeOver(old, fresh) {
   }
 }
 
-function takePage(html) {
-  const fresh = new DOMParser().parseFromString(html, "text/html");
+function takePage(fresh) {
+  // What comes with another search or order is not new.
+  isSamePlace = lastAddress === location.href;
+  lastAddress = location.href;
   document.title = fresh.title;
   for (const id of PARTS) {
     const [old, part] = [document.getElementById(id), fresh.getElementById(id)];
@@ -96,7 +100,12 @@ async function refresh() {
     return;
   }
   if (turn !== asked) return;
-  if (!isSelecting()) takePage(html);
+  const fresh = new DOMParser().parseFromString(html, "text/html");
+  if (!PARTS.every((id) => fresh.getElementById(id))) {
+    return showGone("Something else answers in the place of the server: sign in again?");
+  }
+  if (isSelecting()) return showGone("Paused while text is selected.");
+  takePage(fresh);
   lastAnswer = new Date();
   showGone("");
 }

@@ -211,7 +211,21 @@ async fn gone_or_not() {
         view.write(|committed| committed.header.stretches = vec![(NOW_MS - 4 * 86_400_000, NOW_MS)]);
     }
     server.now_ms.fetch_add(1000, Ordering::Relaxed);
-    assert_has(&server.get(path).await.body, &["for 3.0 days, everything that arrived was read"]);
+    assert_has(&server.get(path).await.body, &["Since then, for 3.0 days, everything that arrived was read"]);
+    // One shard was not read for two days.
+    let one = server.web.views.all()[0].clone();
+    one.write(|committed| {
+        committed.header.stretches = vec![(NOW_MS - 4 * 86_400_000, NOW_MS - 2 * 86_400_000)]
+    });
+    server.now_ms.fetch_add(1000, Ordering::Relaxed);
+    let body = server.get(path).await.body;
+    assert_has(
+        &body,
+        &["for 24.0 h, everything that arrived was read", "What came after that has not been read."],
+    );
+    commit(&server, &[(sigv2("ASIA", "x"), "b", AT_S - 7200, false)]).await;
+    server.now_ms.fetch_add(1000, Ordering::Relaxed);
+    assert_has(&server.get(path).await.body, &["2 h ago", "too short a silence"]);
     server.stop().await;
 }
 
