@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -20,6 +21,7 @@ pub struct Room {
     all: Arc<Semaphore>,
     per_side: usize,
     sides: Mutex<Sides>,
+    waiting: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -39,7 +41,17 @@ impl Room {
         let connections = connections.clamp(1, Semaphore::MAX_PERMITS);
         // Three in four: two sides that want all get some.
         let per_side = (connections * 3).div_ceil(4);
-        Arc::new(Self { all: Arc::new(Semaphore::new(connections)), per_side, sides: Mutex::default() })
+        Arc::new(Self {
+            all: Arc::new(Semaphore::new(connections)),
+            per_side,
+            sides: Mutex::default(),
+            waiting: AtomicUsize::new(0),
+        })
+    }
+
+    /// Whether somebody waits: then a connection should end with its answer, instead of being kept for another request.
+    pub fn is_crowded(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
     }
 
     /// Lets a connection wait for its turn; none if its side, or all, have too many that wait.
@@ -77,9 +89,26 @@ impl Visitor {
 
     /// Waits for its turn: first among those of its side.
     pub async fn turn(&self) -> Option<[OwnedSemaphorePermit; 2]> {
+        let _waiting = Waiting::new(&self.room.waiting);
         let of_side = Arc::clone(&self.turns).acquire_owned().await.ok()?;
         let of_all = Arc::clone(&self.room.all).acquire_owned().await.ok()?;
         Some([of_side, of_all])
+    }
+}
+
+/// One that waits, until it is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

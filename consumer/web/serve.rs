@@ -5,6 +5,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
+use axum::middleware::map_response;
+use axum::response::Response;
 use axum::{Extension, Router};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -67,7 +71,10 @@ pub async fn serve(
                     }
                 }
                 let Some(visitor) = visitor else { continue };
-                let router = router.clone().layer(Extension(Peer(peer)));
+                let crowded = Arc::clone(&room);
+                let router = router.clone().layer(Extension(Peer(peer))).layer(map_response(
+                    move |response| std::future::ready(or_close(response, &crowded)),
+                ));
                 let served = answer(stream, access.rules(), router, bounds.timeout, shutdown.clone());
                 connections.spawn(in_turn(visitor, shutdown.clone(), served));
             }
@@ -83,6 +90,14 @@ pub async fn serve(
         warn!("some HTTP connections did not end in time and are cut off");
     }
     Ok(())
+}
+
+/// Where others wait, a connection ends with its answer.
+fn or_close(mut response: Response, room: &Room) -> Response {
+    if room.is_crowded() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// Answers once it is the connection's turn.
