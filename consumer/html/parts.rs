@@ -101,7 +101,7 @@ impl Column {
     }
 }
 
-/// A table that scrolls by itself where it is too wide, named by the heading `id`. `rows` are `tr`s of [`cell`]s.
+/// A table that scrolls by itself where it is too wide, named by the heading `id`. `rows` are made by [`row`].
 pub fn table(id: &str, columns: &[Column], rows: &[Markup]) -> Markup {
     table_with(id, html! { @for column in columns { (column.head(None, html! { (column.name) })) } }, rows)
 }
