@@ -393,7 +393,7 @@ fn a_thousand_reloads_lose_nothing_and_each_batch_has_one_set() {
         "c.yaml",
         format!(
             "sources: [{{files: {{paths: [{folder:?}], follow: true}}}}]\nstate: {{embedded: {{path: {state:?}, commit_interval: 50ms}}}}\n\
-             rules: {{files: [{rules:?}], max_matches_per_minute: 1000000}}\nlimits: {{matches: 1000000}}\nweb: {{enable_reload: true}}\n"
+             rules: {{files: [{rules:?}], max_matches_per_minute: 1000000}}\nlimits: {{matches: 1000000}}\nweb: {{enable_reload: true, max_requests_per_second: 0}}\n"
         ),
     );
     let run = Trailmeter::run(&["--config", &config]);
