@@ -175,7 +175,7 @@ impl Duplicates {
 
 /// The 16 bytes of a lower-case UUID, else a hash of the text. The two cannot be told apart, and need not be: a
 /// collision would take some 2^64 ids.
-fn number_of(id: &str) -> u128 {
+pub fn number_of(id: &str) -> u128 {
     parse_uuid(id.as_bytes()).unwrap_or_else(|| xxhash_rust::xxh3::xxh3_128(id.as_bytes()))
 }
 
@@ -197,7 +197,7 @@ fn parse_uuid(text: &[u8]) -> Option<u128> {
 }
 
 /// Ids are random already; a multiplication spreads those that are not.
-fn hash(id: u128) -> u64 {
+pub fn hash(id: u128) -> u64 {
     let folded = (id as u64) ^ ((id >> 64) as u64);
     folded.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(26)
 }

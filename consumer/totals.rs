@@ -121,6 +121,14 @@ pub struct Coverage {
 }
 
 impl Coverage {
+    /// Counts a call whose value is known, or for this reason is not.
+    pub fn count(&mut self, unknown: Option<UnknownReason>) {
+        match unknown {
+            None => self.known += 1,
+            Some(reason) => self.unknown[reason as usize] += 1,
+        }
+    }
+
     fn add(&mut self, other: &Self) {
         self.known += other.known;
         add_each(&mut self.unknown, &other.unknown);

@@ -6,6 +6,9 @@
 //! days (S3 user guide, "Sharing objects with presigned URLs"); which operating systems and runtimes lack TLS 1.2
 //! (AWS security blog, "TLS 1.2 to become the minimum TLS protocol level for all AWS API endpoints").
 
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
+
 use super::{CallerKey, Detail, Row};
 use crate::event::client::{self, Client};
 use crate::event::judge::Weakness;
@@ -38,6 +41,43 @@ pub fn of_caller(key: CallerKey<'_>, row: &Row, lists: &[Vec<String>; Detail::CO
     let is_hinted = key.weakness != Weakness::SigV2 && !hints.is_empty();
     let clients = if is_hinted { hints } else { clients }.iter().map(String::as_str);
     pieces(key.weakness, key.principal, Presigned::of(row.presigned, row.calls), clients)
+}
+
+/// A piece of advice that serves several callers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shared {
+    /// What to do.
+    pub advice: String,
+    /// About which weaknesses, the gravest first.
+    pub weaknesses: Vec<Weakness>,
+    /// For how many weaknesses of callers.
+    pub callers: u64,
+}
+
+/// Each piece of advice to these callers once: those about the gravest weakness first, of one weakness that which serves
+/// most.
+pub fn gather<'a>(
+    callers: impl Iterator<Item = (CallerKey<'a>, &'a Row, &'a [Vec<String>; Detail::COUNT])>,
+) -> Vec<Shared> {
+    let mut served: HashMap<String, (BTreeSet<Weakness>, u64)> = HashMap::new();
+    for (key, row, lists) in callers {
+        for piece in of_caller(key, row, lists) {
+            let (weaknesses, callers) = served.entry(piece).or_default();
+            weaknesses.insert(key.weakness);
+            *callers += 1;
+        }
+    }
+    let shared = served.into_iter().map(|(advice, (weaknesses, callers))| Shared {
+        advice,
+        weaknesses: weaknesses.into_iter().collect(),
+        callers,
+    });
+    let mut shared: Vec<Shared> = shared.collect();
+    shared.sort_by(|left, right| {
+        let order = |shared: &Shared| (shared.weaknesses[0], Reverse(shared.callers));
+        order(left).cmp(&order(right)).then_with(|| left.advice.cmp(&right.advice))
+    });
+    shared
 }
 
 /// What to do, for several clients: each piece of advice once, in the order of the clients; that on links comes last.

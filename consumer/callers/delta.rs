@@ -291,7 +291,7 @@ impl Entry {
 }
 
 /// Keeps the texts of the newest days, of one day the first by name: whatever the order in which they came.
-fn keep_newest(list: &mut HashMap<Box<str>, i32>, values: usize) {
+pub fn keep_newest(list: &mut HashMap<Box<str>, i32>, values: usize) {
     let mut texts: Vec<(Box<str>, i32)> = list.drain().collect();
     texts.sort_unstable_by(|left, right| (right.1, &left.0).cmp(&(left.1, &right.0)));
     texts.truncate(values);

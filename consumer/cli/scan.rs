@@ -13,6 +13,7 @@ use trailmeter_rules::{Matching, RuleSet, SourceFile};
 
 use super::rules::Named;
 use super::{Failure, block_on};
+use crate::callers::CallerPolicy;
 use crate::config::Config;
 use crate::decode::Limits;
 use crate::event::judge::Policy;
@@ -141,9 +142,9 @@ fn options(arguments: &ScanArguments, now_s: i64) -> Result<Options, Failure> {
     };
     let config = arguments.config.as_deref().map(Config::load).transpose();
     let config = config.map_err(|problems| Failure::Usage(problems.to_string()))?;
-    let (policy, limits) = match config {
-        Some(config) => (config.settings.policy, config.settings.decode),
-        None => (Policy { future_s: 900, ..Policy::default() }, LIMITS),
+    let (policy, limits, caller_values) = match config {
+        Some(Config { settings, .. }) => (settings.policy, settings.decode, settings.weak_callers.values),
+        None => (Policy { future_s: 900, ..Policy::default() }, LIMITS, CallerPolicy::default().values),
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let options = Options {
@@ -155,6 +156,7 @@ fn options(arguments: &ScanArguments, now_s: i64) -> Result<Options, Failure> {
         since_s: time("--since", &arguments.since)?,
         until_s: time("--until", &arguments.until)?,
         policy,
+        caller_values,
         limits,
         now_s,
     };

@@ -14,6 +14,7 @@ use super::decide::{Deciding, LATE, Memory, RuleRow, StoredMatch, ValueKey, Valu
 use super::{ActiveRules, Call, Detector};
 use crate::decode::json::Value;
 use crate::decode::{Decoder, EventRejection, Limits, RecordOutcome, Sink};
+use crate::duplicates::number_of;
 use crate::event::judge::{self, Policy, Verdict};
 use crate::event::{Event, Texts, principal};
 use crate::source::Payload;
@@ -102,7 +103,7 @@ impl Sink for Judging {
     fn event(&mut self, event: &Event<'_>, json: Value<'_, '_>, _: &[u8]) {
         self.events += 1;
         let ids = &mut self.ids;
-        let is_duplicate = |id: &str| !ids.insert(xxhash_rust::xxh3::xxh3_128(id.as_bytes()));
+        let is_duplicate = |id: &str| !ids.insert(number_of(id));
         let time_s = match judge::judge(event, &self.policy, self.now_s, is_duplicate) {
             Verdict::Call { time_s } => time_s,
             Verdict::Rejected(reason) => return self.pass_over(reason.label()),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{Event, KeyKind, Reported, SignatureVersion, TlsVersion, client, principal, time};
-use crate::totals::{Dropped, EventRejection, NotCall, UnknownReason};
+use crate::totals::{Dropped, EventRejection, NotCall, Totals, UnknownReason};
 
 /// What the config says about which events count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -107,6 +107,14 @@ fn is_shared_copy(event: &Event<'_>, policy: &Policy) -> bool {
 pub fn is_outside(event: &Event<'_>, policy: &Policy) -> bool {
     principal::is_anonymous(&event.identity)
         || (!policy.accounts.is_empty() && !policy.accounts.contains(event.account_id()))
+}
+
+/// Adds a call to the accounting and the coverage.
+pub fn count_call(event: &Event<'_>, totals: &mut Totals) {
+    totals.calls += 1;
+    totals.signature.count(signature_unknown_because(event));
+    totals.tls.count(tls_unknown_because(event));
+    totals.likely_sigv2 += u64::from(is_likely_sigv2(event));
 }
 
 /// Why the signature version is unknown; none if it is known.

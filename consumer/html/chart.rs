@@ -18,7 +18,7 @@ const LEAST: f64 = 1.5;
 
 /// By what calls are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dimension {
+enum Dimension {
     /// The signature version.
     Signature,
     /// The TLS version.
@@ -66,8 +66,18 @@ fn class_of(name: &str) -> &'static str {
     }
 }
 
+/// Calls over time by both dimensions, beside each other where there is room.
+pub fn both(trend: &Trend) -> Markup {
+    html! {
+        div.columns {
+            (over_time("by-signature", Dimension::Signature, trend))
+            (over_time("by-tls", Dimension::Tls, trend))
+        }
+    }
+}
+
 /// Calls over time: stacked bars with a table below that has each version on a scale of its own.
-pub fn over_time(id: &str, dimension: Dimension, trend: &Trend) -> Markup {
+fn over_time(id: &str, dimension: Dimension, trend: &Trend) -> Markup {
     let series: Vec<Series> = dimension
         .labels()
         .iter()
@@ -159,7 +169,7 @@ fn tooltip(series: &[Series], trend: &Trend, at: usize) -> String {
     text
 }
 
-/// When the first, the middle and the last bucket begin.
+/// When the first and the last bucket begin.
 fn axis(trend: &Trend) -> Markup {
     let last = trend.calls.len().saturating_sub(1);
     let unit = match trend.bucket_s {

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::parts::{Column, row, table};
+use super::parts::{Column, row, section, table};
 use super::text::{number, share};
 use crate::totals::{Coverage, Totals, UnknownReason};
 
@@ -14,8 +14,17 @@ const COLUMNS: [Column; 5] = [
     Column::number("Share"),
 ];
 
+/// The table under a heading, with what must not be taken from it; `of_what` says which calls these are.
+pub fn section_of(totals: &Totals, of_what: &str) -> Markup {
+    let note = html! {
+        (of_what) " Unknown does not mean fine: " (number(totals.likely_sigv2))
+        " S3 calls with unknown signature came from clients that sign with SigV2 by default."
+    };
+    section("coverage", "Coverage", note, table_of(totals))
+}
+
 /// A row for what is known, and one for each reason why something is not.
-pub fn table_of(totals: &Totals) -> Markup {
+fn table_of(totals: &Totals) -> Markup {
     let known = coverage_row("known", totals, |coverage| coverage.known);
     let unknown = UnknownReason::ALL.iter().enumerate();
     let unknown = unknown

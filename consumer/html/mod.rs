@@ -2,6 +2,7 @@
 //!
 //! Enters: values, hostile texts among them. Leaves: HTML by maud, coloured by one style sheet in light and dark.
 
+pub mod advice;
 pub mod chart;
 pub mod coverage;
 mod escape;

@@ -14,7 +14,7 @@ use crate::duplicates::Duplicates;
 use crate::event::judge::{self, Verdict};
 use crate::event::{Event, Texts, principal};
 use crate::metrics::{Metrics, Observations};
-use crate::totals::{Coverage, Totals, UnknownReason};
+use crate::totals::Totals;
 use crate::window::{CallKey, Delta, Versions};
 
 /// Event sources that get a label of their own; there are some 300 services.
@@ -143,11 +143,8 @@ impl Counter {
         let minute = self.now_ms / 60_000;
         self.detector.call(detect::Call { event, json, texts, time_s, newest_s, minute, number: 0 });
         let totals = &mut pending.totals;
-        totals.calls += 1;
+        judge::count_call(event, totals);
         totals.late += u64::from(!is_in_windows);
-        cover(&mut totals.signature, judge::signature_unknown_because(event));
-        cover(&mut totals.tls, judge::tls_unknown_because(event));
-        totals.likely_sigv2 += u64::from(judge::is_likely_sigv2(event));
         let delay_ms = self.now_ms.saturating_sub(time_s.max(0).cast_unsigned() * 1000);
         pending.delays.observe(Duration::from_millis(delay_ms));
         if !pending.count_source(event.source.unwrap_or_default(), versions) {
@@ -169,13 +166,6 @@ impl Counter {
         if let Some(dead_letter) = &self.dead_letter {
             dead_letter.take(reason, text, self.now_ms, &self.metrics);
         }
-    }
-}
-
-fn cover(coverage: &mut Coverage, unknown: Option<UnknownReason>) {
-    match unknown {
-        None => coverage.known += 1,
-        Some(reason) => coverage.unknown[reason as usize] += 1,
     }
 }
 

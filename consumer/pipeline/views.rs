@@ -199,6 +199,13 @@ impl Views {
         totals
     }
 
+    /// The earliest time that a window can be asked for: all shards keep the whole of it. None before the first event.
+    pub fn earliest_at_s(&self, window: WindowSize) -> Option<i64> {
+        let newest =
+            self.all().into_iter().filter_map(|view| view.read(|committed| committed.header.newest_s));
+        newest.map(|newest_s| window.earliest_at_s(newest_s)).max()
+    }
+
     /// At most `limit` rows of a window at `at_s` that follow `after`.
     ///
     /// # Errors
@@ -210,13 +217,11 @@ impl Views {
         after: Option<&RowKey>,
         limit: usize,
     ) -> Result<WindowRows, WindowError> {
-        let views = self.all();
-        let newest = views.iter().filter_map(|view| view.read(|committed| committed.header.newest_s));
-        if let Some(earliest_at_s) = newest.map(|newest_s| window.earliest_at_s(newest_s)).max()
-            && at_s < earliest_at_s
+        if let Some(earliest_at_s) = self.earliest_at_s(window).filter(|earliest_at_s| at_s < *earliest_at_s)
         {
             return Err(WindowError::TooEarly { earliest_at_s });
         }
+        let views = self.all();
         // The first `limit` rows of the sum are among the first `limit + 1` of each shard.
         let mut sums: BTreeMap<RowKey, u64> = BTreeMap::new();
         for view in &views {

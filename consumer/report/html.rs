@@ -5,14 +5,12 @@ use std::collections::BTreeMap;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::Report;
-use crate::callers::{CallerState, Detail, advice};
+use crate::callers::advice::gather;
+use crate::callers::{CallerState, Detail};
 use crate::event::judge::Weakness;
-use crate::html::chart::{self, Dimension};
-use crate::html::parts::{
-    Column, first_of, plain, row, section, shown, stamp, table, weakness_mark, weakness_name,
-};
+use crate::html::parts::{Column, first_of, row, section, shown, stamp, table, weakness_mark, weakness_name};
 use crate::html::text::{number, share};
-use crate::html::{CSS, coverage};
+use crate::html::{CSS, advice, chart, coverage};
 use crate::scan::{Outcome, WeakCaller};
 
 /// Weak callers that are shown when nobody says how many.
@@ -41,12 +39,12 @@ pub fn document(report: &Report, outcome: &Outcome) -> String {
                     (about(report, outcome))
                     (figures(outcome))
                     (trend(outcome))
-                    (what_to_do(&outcome.weak))
+                    (advice::section_of(&gather(outcome.weak.iter().map(WeakCaller::advised)), LINES, html! {}))
                     (weak_callers(report, &outcome.weak))
                     @if report.is_grouped { (rows(report, outcome)) }
                     (clients(&outcome.weak))
                     (rules(outcome))
-                    (known(outcome))
+                    (coverage::section_of(&outcome.totals, "Of all calls that were read."))
                     (problems(outcome))
                 }
             }
@@ -95,41 +93,7 @@ fn figures(outcome: &Outcome) -> Markup {
 fn trend(outcome: &Outcome) -> Markup {
     let Some(trend) = &outcome.trend else { return html! {} };
     let note = html! { "By event time, in UTC; each trend on a scale of its own." };
-    section(
-        "trend",
-        "Calls over time",
-        note,
-        html! {
-            div.columns {
-                (chart::over_time("by-signature", Dimension::Signature, trend))
-                (chart::over_time("by-tls", Dimension::Tls, trend))
-            }
-        },
-    )
-}
-
-const ADVICE: [Column; 3] = [Column::text("What to do"), Column::text("About"), Column::number("Callers")];
-
-fn what_to_do(weak: &[WeakCaller]) -> Markup {
-    let mut served: BTreeMap<(Weakness, String), u64> = BTreeMap::new();
-    for caller in weak {
-        for piece in advice::of_caller(caller.key.borrow(), &caller.row, &caller.lists) {
-            *served.entry((caller.key.weakness, piece)).or_default() += 1;
-        }
-    }
-    let mut served: Vec<_> = served.into_iter().collect();
-    served.sort_by_key(|((weakness, _), callers)| (*weakness, std::cmp::Reverse(*callers)));
-    let rows: Vec<Markup> = served
-        .into_iter()
-        .take(LINES)
-        .map(|((weakness, advice), callers)| {
-            row(&ADVICE, vec![plain(&advice), weakness_mark(weakness), html! { (number(callers)) }])
-        })
-        .collect();
-    if rows.is_empty() {
-        return html! {};
-    }
-    section("advice", "What to do", html! {}, table("advice", &ADVICE, &rows))
+    section("trend", "Calls over time", note, chart::both(trend))
 }
 
 const WEAK: [Column; 8] = [
@@ -144,15 +108,13 @@ const WEAK: [Column; 8] = [
 ];
 
 fn weak_callers(report: &Report, weak: &[WeakCaller]) -> Markup {
-    let mut sorted: Vec<&WeakCaller> = weak.iter().collect();
-    sorted.sort_by_key(|caller| (caller.key.weakness, std::cmp::Reverse(caller.row.calls)));
-    let shown_rows = report.top.unwrap_or(WEAK_ROWS).min(sorted.len());
+    let shown_rows = report.top.unwrap_or(WEAK_ROWS).min(weak.len());
     let note = html! {
-        @if sorted.is_empty() { "Nobody called with SigV2, TLS 1.0, TLS 1.1 or a long-lived key." }
-        @else if shown_rows < sorted.len() { "The gravest " (shown_rows) " of " (number(sorted.len() as u64)) "." }
+        @if weak.is_empty() { "Nobody called with SigV2, TLS 1.0, TLS 1.1 or a long-lived key." }
+        @else if shown_rows < weak.len() { "The gravest " (shown_rows) " of " (number(weak.len() as u64)) "." }
         @else { "The gravest weakness first, of one the busiest." }
     };
-    let rows: Vec<Markup> = sorted[..shown_rows].iter().map(|caller| weak_row(caller)).collect();
+    let rows: Vec<Markup> = weak[..shown_rows].iter().map(weak_row).collect();
     let body = if rows.is_empty() {
         html! {}
     } else {
@@ -243,15 +205,6 @@ fn rules(outcome: &Outcome) -> Markup {
     section("rules", "Rules that matched", note, body)
 }
 
-fn known(outcome: &Outcome) -> Markup {
-    let totals = &outcome.totals;
-    let note = html! {
-        "Of all calls that were read. Unknown does not mean fine: " (number(totals.likely_sigv2))
-        " S3 calls with unknown signature came from clients that sign with SigV2 by default."
-    };
-    section("coverage", "Coverage", note, coverage::table_of(totals))
-}
-
 const PROBLEMS: [Column; 2] = [Column::text("File"), Column::text("What was wrong")];
 
 fn problems(outcome: &Outcome) -> Markup {
@@ -261,11 +214,7 @@ fn problems(outcome: &Outcome) -> Markup {
         .notes
         .iter()
         .take(LINES)
-        .map(|note| {
-            let reasons = note.reasons.iter().map(|(reason, count)| format!("{reason} {count}"));
-            let reasons: Vec<String> = note.error.clone().into_iter().chain(reasons).collect();
-            row(&PROBLEMS, vec![shown(&note.path.display().to_string()), shown(&reasons.join(", "))])
-        })
+        .map(|note| row(&PROBLEMS, vec![shown(&note.path.display().to_string()), shown(&note.what())]))
         .collect();
     let left = outcome.notes.len().saturating_sub(LINES) + outcome.more_notes;
     let note = html! {

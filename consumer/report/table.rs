@@ -1,16 +1,15 @@
 //! The table: what a person wants to know at a glance.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use trailmeter_rules::diagnostic::visible;
 
 use super::Report;
-use crate::callers::{CallerState, Detail, advice};
-use crate::event::judge::Weakness;
+use crate::callers::advice::{Shared, gather};
+use crate::callers::{CallerState, Detail};
 use crate::event::time;
 use crate::scan::{Outcome, WeakCaller};
-use crate::totals::{Coverage, UnknownReason};
+use crate::totals::{Coverage, Dropped, UnknownReason};
 
 /// Weak callers that are shown when nobody says how many.
 const WEAK_ROWS: usize = 50;
@@ -56,20 +55,18 @@ impl<'o> Table<'o> {
         if all == 0 { "No call of that kind.\n\n".to_owned() } else { format!("{}{more}\n", columns(&lines)) }
     }
 
-    /// The gravest weakness first, of one the busiest.
     fn weak(&self) -> String {
-        let mut weak: Vec<&WeakCaller> = self.outcome.weak.iter().collect();
+        let weak = &self.outcome.weak;
         if weak.is_empty() {
             return "Nobody called with SigV2, TLS 1.0, TLS 1.1 or a long-lived key.\n\n".to_owned();
         }
-        weak.sort_by_key(|caller| (caller.key.weakness, std::cmp::Reverse(caller.row.calls)));
         let shown = self.report.top.unwrap_or(WEAK_ROWS).min(weak.len());
         let heads = ["WEAKNESS", "CALLS", "FIRST SEEN", "LAST SEEN", "CLIENT", "ACCOUNT", "PRINCIPAL"];
         let mut lines = vec![heads.map(str::to_owned).to_vec()];
-        lines.extend(weak[..shown].iter().map(|caller| line(caller)));
+        lines.extend(weak[..shown].iter().map(line));
         let left = weak.len() - shown;
         let more = if left > 0 { format!("{left} more: --top {}\n", weak.len()) } else { String::new() };
-        format!("{}{more}\n{}", columns(&lines), what_to_do(&weak))
+        format!("{}{more}\n{}", columns(&lines), what_to_do(weak))
     }
 
     /// Rules that matched, the busiest first.
@@ -110,7 +107,7 @@ impl<'o> Table<'o> {
             totals.calls,
             sum(&totals.not_calls),
             sum(&totals.dropped),
-            totals.dropped[0],
+            totals.dropped[Dropped::Duplicate as usize],
             sum(&totals.rejected),
         )
     }
@@ -119,11 +116,7 @@ impl<'o> Table<'o> {
         let notes = &self.outcome.notes;
         let mut text = String::new();
         for note in notes.iter().take(NOTES) {
-            let reasons: Vec<String> =
-                note.reasons.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
-            let reasons = note.error.clone().into_iter().chain(reasons).collect::<Vec<_>>().join(", ");
-            // Writing to a text can't fail.
-            writeln!(text, "{}: {}", shown(&note.path.display().to_string()), shown(&reasons)).ok();
+            writeln!(text, "{}: {}", shown(&note.path.display().to_string()), shown(&note.what())).ok();
         }
         let left = notes.len().saturating_sub(NOTES) + self.outcome.more_notes;
         if left > 0 {
@@ -158,21 +151,15 @@ fn line(caller: &WeakCaller) -> Vec<String> {
     ]
 }
 
-/// Each piece of advice once, that which serves most callers of a weakness first.
-fn what_to_do(weak: &[&WeakCaller]) -> String {
-    let mut served: BTreeMap<(Weakness, String), u64> = BTreeMap::new();
-    for caller in weak {
-        for piece in advice::of_caller(caller.key.borrow(), &caller.row, &caller.lists) {
-            *served.entry((caller.key.weakness, piece)).or_default() += 1;
-        }
-    }
-    let mut served: Vec<_> = served.into_iter().collect();
-    served.sort_by_key(|((weakness, _), callers)| (*weakness, std::cmp::Reverse(*callers)));
-    let left = served.len().saturating_sub(ADVICE_ROWS);
+fn what_to_do(weak: &[WeakCaller]) -> String {
+    let shared = gather(weak.iter().map(WeakCaller::advised));
+    let left = shared.len().saturating_sub(ADVICE_ROWS);
     let mut text = "What to do:\n".to_owned();
-    for ((weakness, advice), callers) in served.into_iter().take(ADVICE_ROWS) {
-        let noun = if callers == 1 { "caller" } else { "callers" };
-        writeln!(text, "- {} ({callers} {noun}): {}", weakness.label(), shown(&advice)).ok();
+    for Shared { advice, weaknesses, callers } in shared.iter().take(ADVICE_ROWS) {
+        let about: Vec<&str> = weaknesses.iter().map(|weakness| weakness.label()).collect();
+        let noun = if *callers == 1 { "caller" } else { "callers" };
+        // Writing to a text can't fail.
+        writeln!(text, "- {} ({callers} {noun}): {}", about.join(", "), shown(advice)).ok();
     }
     if left > 0 {
         writeln!(text, "- {left} more").ok();

@@ -16,7 +16,7 @@ use crate::decode::{EventRejection, RecordOutcome, Sink};
 use crate::detect::{self, Detector, RuleDelta};
 use crate::event::judge::{self, Verdict};
 use crate::event::{Event, Texts, principal};
-use crate::totals::{Coverage, NotCall, Totals, UnknownReason};
+use crate::totals::{NotCall, Totals};
 use crate::window::{HOUR_S, Versions, bucket};
 
 /// Counts what the decoder finds.
@@ -55,7 +55,7 @@ impl<'a> Counting<'a> {
             hours: Hours::default(),
             totals: Totals::default(),
             weak: callers::Delta::default(),
-            policy: CallerPolicy::default(),
+            policy: CallerPolicy { values: options.caller_values, ..CallerPolicy::default() },
             events: 0,
             reasons: BTreeMap::new(),
             key: Vec::new(),
@@ -86,11 +86,7 @@ impl<'a> Counting<'a> {
     }
 
     fn call(&mut self, event: &Event<'_>, json: Value<'_, '_>, time_s: i64) {
-        let totals = &mut self.totals;
-        totals.calls += 1;
-        cover(&mut totals.signature, judge::signature_unknown_because(event));
-        cover(&mut totals.tls, judge::tls_unknown_because(event));
-        totals.likely_sigv2 += u64::from(judge::is_likely_sigv2(event));
+        judge::count_call(event, &mut self.totals);
         let Options { since_s, until_s, .. } = *self.options;
         if since_s.is_some_and(|since_s| time_s < since_s) || until_s.is_some_and(|until_s| time_s >= until_s)
         {
@@ -127,13 +123,6 @@ impl<'a> Counting<'a> {
 
     fn note(&mut self, reason: &'static str) {
         *self.reasons.entry(reason).or_default() += 1;
-    }
-}
-
-fn cover(coverage: &mut Coverage, unknown: Option<UnknownReason>) {
-    match unknown {
-        None => coverage.known += 1,
-        Some(reason) => coverage.unknown[reason as usize] += 1,
     }
 }
 

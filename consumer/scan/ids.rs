@@ -1,16 +1,15 @@
 //! Event ids that were seen, by all threads: exact, 16 bytes each.
 
-use std::hash::{BuildHasherDefault, Hasher};
-
-use hashbrown::HashSet;
+use hashbrown::HashTable;
 use parking_lot::Mutex;
-use xxhash_rust::xxh3::xxh3_128;
+
+use crate::duplicates::{hash, number_of};
 
 /// Parts, so that threads seldom wait for each other.
 const PARTS: usize = 256;
 
 /// The ids.
-pub struct Ids([Mutex<HashSet<u128, BuildHasherDefault<Same>>>; PARTS]);
+pub struct Ids([Mutex<HashTable<u128>>; PARTS]);
 
 impl Default for Ids {
     fn default() -> Self {
@@ -21,27 +20,16 @@ impl Default for Ids {
 impl Ids {
     /// Remembers an id. True if it was known.
     pub fn is_known(&self, id: &str) -> bool {
-        let hash = xxh3_128(id.as_bytes());
-        !self.0[(hash >> 120) as usize % PARTS].lock().insert(hash)
-    }
-}
-
-/// What is a hash already is its own.
-#[derive(Default)]
-pub struct Same(u64);
-
-impl Hasher for Same {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        let id = number_of(id);
+        // The table takes its places from the ends of the hash, the part is from between them.
+        let mut part = self.0[(hash(id) >> 32) as usize % PARTS].lock();
+        let entry = part.entry(hash(id), |known| *known == id, |known| hash(*known));
+        match entry {
+            hashbrown::hash_table::Entry::Occupied(_) => true,
+            hashbrown::hash_table::Entry::Vacant(slot) => {
+                slot.insert(id);
+                false
+            }
         }
-    }
-
-    fn write_u128(&mut self, hash: u128) {
-        self.0 = hash as u64;
     }
 }

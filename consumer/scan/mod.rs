@@ -11,6 +11,7 @@ mod groups;
 mod ids;
 mod matching;
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -22,7 +23,7 @@ use hashbrown::HashMap;
 use parking_lot::Mutex;
 use trailmeter_rules::RuleSet;
 
-use crate::callers::{CallerState, Detail, Entry, OwnedKey, Row};
+use crate::callers::{CallerKey, CallerState, Detail, Entry, OwnedKey, Row, keep_newest};
 use crate::decode::compression::{Compression, WholeGzip};
 use crate::decode::{Decoder, Limits};
 use crate::event::judge::Policy;
@@ -68,6 +69,8 @@ pub struct Options {
     pub until_s: Option<i64>,
     /// Which events count.
     pub policy: Policy,
+    /// Texts that a list of a weak caller holds (`limits.caller_values`).
+    pub caller_values: usize,
     /// What a file may cost.
     pub limits: Limits,
     /// How many threads.
@@ -111,6 +114,14 @@ pub struct Note {
     pub reasons: BTreeMap<&'static str, u64>,
 }
 
+impl Note {
+    /// All that was wrong, in a line.
+    pub fn what(&self) -> String {
+        let reasons = self.reasons.iter().map(|(reason, count)| format!("{reason} {count}"));
+        self.error.clone().into_iter().chain(reasons).collect::<Vec<_>>().join(", ")
+    }
+}
+
 /// A weak caller with its lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WeakCaller {
@@ -122,6 +133,13 @@ pub struct WeakCaller {
     pub lists: [Vec<String>; Detail::COUNT],
 }
 
+impl WeakCaller {
+    /// What advice is given by.
+    pub fn advised(&self) -> (CallerKey<'_>, &Row, &[Vec<String>; Detail::COUNT]) {
+        (self.key.borrow(), &self.row, &self.lists)
+    }
+}
+
 /// What was counted.
 #[derive(Debug, Default)]
 pub struct Outcome {
@@ -131,7 +149,7 @@ pub struct Outcome {
     pub totals: Totals,
     /// The calls that were asked for over time: by hour where that is few, else by day or by several.
     pub trend: Option<Trend>,
-    /// Weak callers among the calls that were asked for, by weakness, account and principal.
+    /// Weak callers among the calls that were asked for: the gravest weakness first, of one the busiest.
     pub weak: Vec<WeakCaller>,
     /// How often each rule matched, by their order.
     pub rules: Vec<(String, u64)>,
@@ -160,7 +178,7 @@ pub fn run(options: &Options, progress: &Progress) -> Outcome {
         }));
         parts
     });
-    let mut outcome = merge(parts);
+    let mut outcome = merge(parts, options.caller_values);
     if let Some(matching) = &matching {
         (outcome.rules, outcome.late_for_rules) = matching.matches();
     }
@@ -254,7 +272,9 @@ impl<'a> Worker<'a> {
         self.data.clear();
         // A pipe has no length: what it holds may be more.
         (&mut file).take(MOST_WHOLE_BYTES as u64).read_to_end(&mut self.data)?;
-        let inflated = self.gzip.inflate(&self.data, MOST_TEXT_BYTES, &mut self.text);
+        let is_whole = self.data.len() < MOST_WHOLE_BYTES;
+        let inflated =
+            is_whole.then(|| self.gzip.inflate(&self.data, MOST_TEXT_BYTES, &mut self.text)).flatten();
         // What is inflated may be compressed once more.
         let is_text = |length: &usize| Compression::detect(&self.text[..*length]).is_none();
         match inflated.filter(is_text) {
@@ -270,7 +290,7 @@ impl<'a> Worker<'a> {
 }
 
 /// Adds up what the threads counted.
-fn merge(parts: Vec<Part>) -> Outcome {
+fn merge(parts: Vec<Part>, caller_values: usize) -> Outcome {
     let (mut groups, mut hours, mut totals) = (Groups::default(), Hours::default(), Totals::default());
     let mut weak: BTreeMap<OwnedKey, Vec<Entry>> = BTreeMap::new();
     for part in parts {
@@ -284,7 +304,9 @@ fn merge(parts: Vec<Part>) -> Outcome {
             weak.entry(entry.key.clone()).or_default().push(entry);
         }
     }
-    let weak = weak.into_iter().map(|(key, entries)| weak_caller(key, &entries)).collect();
+    let weak = weak.into_iter().map(|(key, entries)| weak_caller(key, entries, caller_values));
+    let mut weak: Vec<WeakCaller> = weak.collect();
+    weak.sort_by_key(|caller| (caller.key.weakness, Reverse(caller.row.calls)));
     Outcome { rows: groups.rows(), trend: trend(&hours), totals, weak, ..Outcome::default() }
 }
 
@@ -303,20 +325,25 @@ fn trend(hours: &Hours) -> Option<Trend> {
     Some(trend)
 }
 
-fn weak_caller(key: OwnedKey, entries: &[Entry]) -> WeakCaller {
+fn weak_caller(key: OwnedKey, entries: Vec<Entry>, values: usize) -> WeakCaller {
     let is_outside = entries.iter().all(|entry| entry.is_outside);
     let mut row = Row::new(0, if is_outside { CallerState::Outside } else { CallerState::Learned });
-    let mut lists: [Vec<String>; Detail::COUNT] = Default::default();
+    let mut days: [HashMap<Box<str>, i32>; Detail::COUNT] = Default::default();
     for entry in entries {
-        row.add(entry);
-        for (list, texts) in lists.iter_mut().zip(&entry.details) {
-            list.extend(texts.keys().map(|text| text.to_string()));
+        row.add(&entry);
+        for (list, texts) in days.iter_mut().zip(entry.details) {
+            for (text, day) in texts {
+                let last = list.entry(text).or_insert(day);
+                *last = day.max(*last);
+            }
         }
     }
-    for list in &mut lists {
-        list.sort_unstable();
-        list.dedup();
-    }
+    let lists = days.map(|mut list| {
+        keep_newest(&mut list, values);
+        let mut texts: Vec<String> = list.into_keys().map(String::from).collect();
+        texts.sort_unstable();
+        texts
+    });
     WeakCaller { key, row, lists }
 }
 

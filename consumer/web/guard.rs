@@ -28,8 +28,8 @@ use crate::metrics::Metrics;
 const BURST_S: u32 = 10;
 /// Sides that are remembered; above this, those that are at rest are forgotten.
 const MOST_SIDES: usize = 10_000;
-/// Between two refused logins that are logged.
-const LOG_INTERVAL: Duration = Duration::from_secs(1);
+/// Between two refused logins that are logged, and two times that sides at rest are forgotten.
+const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Where a connection comes from.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +46,7 @@ pub struct Guard {
     /// Over all sides, as the web config has it.
     all: Mutex<Option<(Rate, Arc<All>)>>,
     logged: Mutex<Option<Instant>>,
+    cleaned: Mutex<Option<Instant>>,
 }
 
 impl Guard {
@@ -55,12 +56,12 @@ impl Guard {
             let burst = per_second.saturating_mul(NonZeroU32::new(BURST_S).unwrap_or(NonZeroU32::MIN));
             RateLimiter::hashmap(Quota::per_second(per_second).allow_burst(burst))
         });
-        Self { access, sides, all: Mutex::default(), logged: Mutex::default() }
+        Self { access, sides, all: Mutex::default(), logged: Mutex::default(), cleaned: Mutex::default() }
     }
 
     fn is_too_often(&self, peer: IpAddr, rate: Option<Rate>) -> bool {
         let is_side = self.sides.as_ref().is_some_and(|sides| {
-            if sides.len() > MOST_SIDES {
+            if sides.len() > MOST_SIDES && is_due(&self.cleaned) {
                 sides.retain_recent();
             }
             sides.check_key(&side_of(peer)).is_err()
@@ -80,12 +81,20 @@ impl Guard {
 
     /// One line for many refusals: whoever guesses must not fill the log.
     fn log(&self, peer: IpAddr) {
-        let mut logged = self.logged.lock();
-        if logged.is_none_or(|then| then.elapsed() >= LOG_INTERVAL) {
-            *logged = Some(Instant::now());
+        if is_due(&self.logged) {
             tracing::warn!(%peer, "a wrong name or password was refused");
         }
     }
+}
+
+/// Whether it was not so for a while; it is so now.
+fn is_due(last: &Mutex<Option<Instant>>) -> bool {
+    let mut last = last.lock();
+    let is_due = last.is_none_or(|then| then.elapsed() >= INTERVAL);
+    if is_due {
+        *last = Some(Instant::now());
+    }
+    is_due
 }
 
 /// Lets a request in, or says why not.
@@ -97,11 +106,16 @@ pub async fn admit(State(shared): State<Arc<Shared>>, request: Request, next: Ne
     } else {
         let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0);
         if guard.is_too_often(peer, rules.rate) {
-            too_often(&shared.web.metrics)
+            too_often(
+                &shared.web.metrics,
+                "too many requests: wait a second, or raise web.max_requests_per_second",
+            )
         } else {
             match rules.login(request.headers(), side_of(peer)).await {
                 Login::Granted => next.run(request).await,
-                Login::Busy => too_often(&shared.web.metrics),
+                Login::Busy => {
+                    too_often(&shared.web.metrics, "too many passwords wait to be checked: try again")
+                }
                 Login::Missing => unknown("this needs a name and a password"),
                 Login::Refused => {
                     guard.log(peer);
@@ -118,9 +132,8 @@ fn is_probe(path: &str) -> bool {
     matches!(path, "/-/healthy" | "/-/ready")
 }
 
-fn too_often(metrics: &Metrics) -> Response {
+fn too_often(metrics: &Metrics, message: &str) -> Response {
     metrics.limit_hits.with_label_values(&["request_rate"]).inc();
-    let message = "too many requests: wait a second, or raise web.max_requests_per_second";
     let mut response = ApiError::new(StatusCode::TOO_MANY_REQUESTS, message).into_response();
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response

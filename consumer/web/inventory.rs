@@ -1,9 +1,9 @@
 //! The weak callers as the page lists them: counted, chosen, sorted and cut in one pass over the memory.
 
 use std::cmp::Ordering;
+use std::hash::BuildHasher;
 
-use hashbrown::HashSet;
-use xxhash_rust::xxh3::xxh3_64;
+use hashbrown::{DefaultHashBuilder, HashSet};
 
 use super::Web;
 use super::error::ApiError;
@@ -154,42 +154,98 @@ pub struct Found {
 /// # Errors
 /// The state can't be read.
 pub fn find(web: &Web, asked: &Asked, now_s: i64) -> Result<Found, ApiError> {
-    let needle = asked.text.to_lowercase();
-    let has = |text: &str| contains(text, &needle);
-    let listing = if needle.is_empty() { None } else { Some(web.state.callers_listing(has)) };
-    let listing = listing.transpose().map_err(|error| ApiError::of_state(&error))?.unwrap_or_default();
-    let is_wanted = |key: CallerKey<'_>, row: &Row| {
-        needle.is_empty() || has(key.principal) || has(key.account_id) || listing.contains(&row.number)
-    };
-    let mut found = Found::default();
-    let mut first = First { rows: Vec::new(), keep: asked.skip.saturating_add(asked.limit), asked };
-    let mut callers: [HashSet<u64>; Seen::ALL.len()] = Default::default();
+    let [found] = find_each(web, std::array::from_ref(asked), now_s)?;
+    Ok(found)
+}
+
+/// Looks through all weak callers, once for all that is asked.
+///
+/// # Errors
+/// The state can't be read.
+pub fn find_each<const N: usize>(web: &Web, asked: &[Asked; N], now_s: i64) -> Result<[Found; N], ApiError> {
+    let mut findings = Vec::with_capacity(N);
+    for asked in asked {
+        findings.push(Finding::new(web, asked, now_s)?);
+    }
     let visited = web.state.visit_callers(|key, row| {
-        if !is_wanted(key, &row) {
-            return;
-        }
-        let caller = xxh3_64(format!("{}\t{}", key.account_id, key.principal).as_bytes());
-        let is_weakness = asked.weakness.is_none_or(|weakness| weakness == key.weakness);
-        let is_seen = asked.seen.holds(&row, now_s);
-        for (at, seen) in Seen::ALL.into_iter().enumerate() {
-            let holds = is_weakness && seen.holds(&row, now_s);
-            found.seen[at] += usize::from(holds);
-            // Of all that were ever seen nobody asks for the number of names.
-            if holds && seen != Seen::Ever {
-                callers[at].insert(caller);
-            }
-        }
-        found.weaknesses[key.weakness as usize] += usize::from(is_seen);
-        if is_weakness && is_seen {
-            found.matching += 1;
-            first.add(Listed { key: key.to_owned(), row });
-        }
+        findings.iter_mut().for_each(|finding| finding.add(key, &row));
     });
     visited.map_err(|error| ApiError::of_state(&error))?;
-    found.callers = callers.map(|callers| callers.len());
-    found.rows = first.cut();
-    found.rows.drain(..asked.skip.min(found.rows.len()));
-    Ok(found)
+    let mut findings = findings.into_iter();
+    Ok(std::array::from_fn(|_| findings.next().map(Finding::finish).unwrap_or_default()))
+}
+
+/// What was found so far of what is asked.
+struct Finding<'a> {
+    asked: &'a Asked,
+    now_s: i64,
+    /// The text in small letters.
+    needle: String,
+    /// Callers of which something is listed that has it.
+    listing: HashSet<u64>,
+    found: Found,
+    /// Distinct callers, by [`Seen::ALL`].
+    callers: [HashSet<u64>; Seen::ALL.len()],
+    hasher: DefaultHashBuilder,
+    first: First<'a>,
+}
+
+impl<'a> Finding<'a> {
+    fn new(web: &Web, asked: &'a Asked, now_s: i64) -> Result<Self, ApiError> {
+        let needle = asked.text.to_lowercase();
+        let listing = if needle.is_empty() {
+            HashSet::new()
+        } else {
+            let listing = web.state.callers_listing(|text| contains(text, &needle));
+            listing.map_err(|error| ApiError::of_state(&error))?
+        };
+        let first = First { rows: Vec::new(), keep: asked.skip.saturating_add(asked.limit), asked };
+        let (found, callers) = (Found::default(), Default::default());
+        Ok(Self {
+            asked,
+            now_s,
+            needle,
+            listing,
+            found,
+            callers,
+            hasher: DefaultHashBuilder::default(),
+            first,
+        })
+    }
+
+    fn add(&mut self, key: CallerKey<'_>, row: &Row) {
+        if !self.is_wanted(key, row) {
+            return;
+        }
+        let is_weakness = self.asked.weakness.is_none_or(|weakness| weakness == key.weakness);
+        for (at, seen) in Seen::ALL.into_iter().enumerate() {
+            let holds = is_weakness && seen.holds(row, self.now_s);
+            self.found.seen[at] += usize::from(holds);
+            // Of all that were ever seen nobody asks for the number of names.
+            if holds && seen != Seen::Ever {
+                self.callers[at].insert(self.hasher.hash_one((key.account_id, key.principal)));
+            }
+        }
+        let is_seen = self.asked.seen.holds(row, self.now_s);
+        self.found.weaknesses[key.weakness as usize] += usize::from(is_seen);
+        if is_weakness && is_seen {
+            self.found.matching += 1;
+            self.first.add(Listed { key: key.to_owned(), row: row.clone() });
+        }
+    }
+
+    fn is_wanted(&self, key: CallerKey<'_>, row: &Row) -> bool {
+        self.needle.is_empty()
+            || contains(key.principal, &self.needle)
+            || contains(key.account_id, &self.needle)
+            || self.listing.contains(&row.number)
+    }
+
+    fn finish(self) -> Found {
+        let mut rows = self.first.cut();
+        rows.drain(..self.asked.skip.min(rows.len()));
+        Found { rows, callers: self.callers.map(|callers| callers.len()), ..self.found }
+    }
 }
 
 /// Whether a text has another in it, in any case; the other is in small letters.

@@ -46,14 +46,6 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Reads a file, and those that it names.
-    ///
-    /// # Errors
-    /// All problems, each naming its key and the fix.
-    pub fn load(path: &Path) -> Result<Self, Vec<Problem>> {
-        file::load(path).rules
-    }
-
     /// Whether a client must prove who it is.
     pub fn asks_who(&self) -> bool {
         self.users.is_some() || self.tls.as_ref().is_some_and(|tls| tls.asks_for_certificate)

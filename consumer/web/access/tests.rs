@@ -6,7 +6,7 @@ fn rules(text: &str) -> Rules {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("web.yml");
     std::fs::write(&path, text).unwrap();
-    Rules::load(&path).unwrap()
+    file::load(&path).rules.unwrap()
 }
 
 #[test]

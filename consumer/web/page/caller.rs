@@ -11,7 +11,7 @@ use super::callers::{calls_of, class_of, state};
 use super::matches;
 use crate::callers::{Detail, advice};
 use crate::event::time::DAY_S;
-use crate::html::chart::{self, Dimension, spark};
+use crate::html::chart::{self, spark};
 use crate::html::parts::{Column, ago, link, plain, row, section, shown, stamp, table, weakness_mark};
 use crate::html::text::{duration, number, share};
 use crate::state::embedded::ListedCaller;
@@ -156,17 +156,11 @@ fn gone(web: &Web, found: &[ListedCaller], at_s: i64) -> Markup {
 }
 
 fn calls(trend: &Trend) -> Markup {
-    let body = html! {
-        div.columns {
-            (chart::over_time("by-signature", Dimension::Signature, trend))
-            (chart::over_time("by-tls", Dimension::Tls, trend))
-        }
-    };
     section(
         "calls",
         "All its calls",
         html! { "The last 48 hours, by event time; each trend on a scale of its own." },
-        body,
+        chart::both(trend),
     )
 }
 

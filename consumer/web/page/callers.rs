@@ -17,8 +17,7 @@ use crate::html::parts::{
     weakness_mark, weakness_name,
 };
 use crate::html::text::number;
-use crate::window::Trend;
-use crate::window::{Grain, Versions};
+use crate::window::{Grain, Trend, Versions};
 
 /// Rows at once.
 const ROWS: usize = 50;

@@ -1,8 +1,5 @@
 //! The overview: how much is weak, who, since when, and how much can't be judged.
 
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
-
 use maud::{Markup, html};
 
 use super::super::Web;
@@ -12,23 +9,19 @@ use super::super::parameters::Parameters;
 use super::super::summary::Summary;
 use super::View;
 use super::callers;
-use crate::callers::advice;
-use crate::event::judge::Weakness;
+use crate::callers::advice::gather;
 use crate::event::time;
-use crate::html::chart::{self, Dimension};
-use crate::html::coverage;
-use crate::html::parts::{
-    Column, ago, instant, link, plain, row, row_with_id, section, stamp, table, weakness_mark,
-};
+use crate::html::parts::{Column, ago, instant, link, row_with_id, section, stamp, table, weakness_mark};
 use crate::html::text::{number, share};
-use crate::pipeline::WindowError;
-use crate::totals::Totals;
+use crate::html::{advice, chart, coverage};
 use crate::window::{Grain, WindowSize};
 
 /// Rows of each list: all of them are a click away.
 const ROWS: usize = 6;
 /// Callers whose advice is gathered.
 const ADVISED: usize = 500;
+/// The lists.
+const LISTS: [Seen; 3] = [Seen::New, Seen::Now, Seen::Quiet];
 /// Pieces of advice: those that serve most callers.
 const ADVICE_ROWS: usize = 5;
 
@@ -36,8 +29,7 @@ const ADVICE_ROWS: usize = 5;
 pub fn view(web: &Web, parameters: &Parameters, now_ms: u64) -> Result<View, ApiError> {
     let window = if parameters.has("window") { parameters.window()? } else { WindowSize::Hour };
     let at_s = web.views.now_s(now_ms);
-    let [new, now, quiet] = [Seen::New, Seen::Now, Seen::Quiet].map(|seen| listed(web, seen, at_s));
-    let (new, now, quiet) = (new?, now?, quiet?);
+    let [new, now, quiet] = inventory::find_each(web, &LISTS.map(asked), at_s)?;
     let totals = web.views.totals();
     let counts = &new.callers;
     let main = html! {
@@ -51,7 +43,7 @@ pub fn view(web: &Web, parameters: &Parameters, now_ms: u64) -> Result<View, Api
         (calls(web, window, at_s))
         (what_to_do(web, &now)?)
         @if !quiet.rows.is_empty() { (list(web, "quiet", "Gone quiet", Seen::Quiet, &quiet, at_s)?) }
-        (coverage_section(&totals))
+        (coverage::section_of(&totals, "Of all calls since the state began."))
     };
     Ok(View { title: format!("Overview · {}", window.label()), tools: switch(window), main })
 }
@@ -71,14 +63,14 @@ fn switch(current: WindowSize) -> Markup {
 
 /// What is wrong with the time, if something is.
 fn clock(web: &Web, window: WindowSize, at_s: i64) -> Markup {
-    let Err(WindowError::TooEarly { earliest_at_s }) = web.views.window(window, at_s, None, 0) else {
-        return html! {};
-    };
-    html! {
-        p.alarm {
-            "This machine's clock is behind the events: windows begin at " (instant(&time::format(earliest_at_s)))
-            ". Set it."
-        }
+    match web.views.earliest_at_s(window).filter(|earliest_at_s| at_s < *earliest_at_s) {
+        None => html! {},
+        Some(earliest_at_s) => html! {
+            p.alarm {
+                "This machine's clock is behind the events: windows begin at " (instant(&time::format(earliest_at_s)))
+                ". Set it."
+            }
+        },
     }
 }
 
@@ -130,20 +122,13 @@ fn calls(web: &Web, window: WindowSize, at_s: i64) -> Markup {
         "calls",
         "Calls over time",
         html! { (span) " By event time; each trend on a scale of its own." },
-        html! {
-            div.columns {
-                (chart::over_time("by-signature", Dimension::Signature, &trend))
-                (chart::over_time("by-tls", Dimension::Tls, &trend))
-            }
-        },
+        chart::both(&trend),
     )
 }
 
-fn listed(web: &Web, seen: Seen, at_s: i64) -> Result<inventory::Found, ApiError> {
+fn asked(seen: Seen) -> Asked {
     let (sort, is_descending) = Sort::first_for(seen);
-    let (text, weakness, skip) = (String::new(), None, 0);
-    let asked = Asked { text, weakness, seen, sort, is_descending, skip, limit: ADVISED };
-    inventory::find(web, &asked, at_s)
+    Asked { text: String::new(), weakness: None, seen, sort, is_descending, skip: 0, limit: ADVISED }
 }
 
 const COLUMNS: [Column; 4] = [
@@ -198,42 +183,11 @@ fn list(
     Ok(section(id, title, note, table(id, &COLUMNS, &rows)))
 }
 
-const ADVICE: [Column; 3] = [Column::text("What to do"), Column::text("About"), Column::number("Callers")];
-
-/// What to do about those who call now: each piece of advice once, that which serves most of them first.
+/// What to do about those who call now.
 fn what_to_do(web: &Web, now: &inventory::Found) -> Result<Markup, ApiError> {
     let lists = callers::lists(web, &now.rows)?;
-    let mut served: BTreeMap<(Weakness, String), u64> = BTreeMap::new();
-    for (Listed { key, row }, lists) in now.rows.iter().zip(&lists) {
-        for piece in advice::of_caller(key.borrow(), row, lists) {
-            *served.entry((key.weakness, piece)).or_default() += 1;
-        }
-    }
-    if served.is_empty() {
-        return Ok(html! {});
-    }
-    let mut served: Vec<_> = served.into_iter().collect();
-    served.sort_by_key(|((weakness, _), callers)| (*weakness, Reverse(*callers)));
-    let left = served.len().saturating_sub(ADVICE_ROWS);
-    let rows: Vec<Markup> = served
-        .into_iter()
-        .take(ADVICE_ROWS)
-        .map(|((weakness, advice), callers)| {
-            row(&ADVICE, vec![plain(&advice), weakness_mark(weakness), html! { (number(callers)) }])
-        })
-        .collect();
-    let note = html! {
-        "For those calling now, by their clients; each caller's page has its own."
-        @if left > 0 { " " (left) " more." }
-    };
-    Ok(section("advice", "What to do", note, table("advice", &ADVICE, &rows)))
-}
-
-fn coverage_section(totals: &Totals) -> Markup {
-    let note = html! {
-        "Of all calls since the state began. Unknown does not mean fine: "
-        (number(totals.likely_sigv2))
-        " S3 calls with unknown signature came from clients that sign with SigV2 by default."
-    };
-    section("coverage", "Coverage", note, coverage::table_of(totals))
+    let callers =
+        now.rows.iter().zip(&lists).map(|(listed, lists)| (listed.key.borrow(), &listed.row, lists));
+    let note = html! { "For those calling now, by their clients; each caller's page has its own." };
+    Ok(advice::section_of(&gather(callers), ADVICE_ROWS, note))
 }

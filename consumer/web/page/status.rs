@@ -25,7 +25,7 @@ pub fn view(web: &Web) -> View {
             (places("sinks", "Where alerts go", &status["sinks"], &["sink", "undelivered", "delivered", "error"]))
         }
         (accounting(&totals))
-        (section("coverage", "Coverage", html! {}, coverage::table_of(&totals)))
+        (coverage::section_of(&totals, "Of all calls since the state began."))
         (config(&status["config"]))
     };
     View { title: "Status".to_owned(), tools: html! {}, main }
