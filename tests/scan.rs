@@ -312,6 +312,11 @@ fn forms_and_exit_codes() {
     let code = |arguments: &[&str]| trailmeter(&[&["scan"], arguments].concat()).status.code();
     assert_eq!(code(&[&events, "--fail-on", "weak"]), Some(3));
     assert_eq!(code(&[&events, "--fail-on", "weak", "--since", "2026-01-01"]), Some(0));
+    // Where nothing was read, nobody is known to be fine.
+    let empty = place.write("empty.ndjson", "");
+    assert_eq!(code(&[&empty, "--fail-on", "weak"]), Some(1));
+    let said = String::from_utf8(trailmeter(&["scan", &empty]).stdout).unwrap();
+    assert!(said.starts_with("No call was read") && said.contains("empty.ndjson: empty 1"), "{said}");
     for wrong in [
         &["nowhere"][..],
         &[&events, "--group-by", "bukket"],

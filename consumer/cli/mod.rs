@@ -35,7 +35,7 @@ Examples:
   trailmeter scan ./AWSLogs                 who was weak in them
   trailmeter run --config trailmeter.yaml   the real thing
 
-Exit codes: 0 fine; 1 failed while running; 2 wrong usage or config.";
+Exit codes: 0 fine; 1 failed while running; 2 wrong usage or config; 3 `scan --fail-on weak` found some.";
 
 #[derive(Subcommand)]
 enum Command {

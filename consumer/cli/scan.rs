@@ -88,7 +88,7 @@ Fields: account_id principal identity_type session signature_version presigned t
 event_name aws_region source_ip user_agent client client_version likely_sigv2 bucket error_code vpc_endpoint_id
 [default: account_id,principal,signature_version,tls_version; a table without --group-by shows weak callers]
 
-Exit codes: 0 fine; 1 failed or interrupted; 2 wrong usage; 3 --fail-on weak found some.";
+Exit codes: 0 fine; 1 failed, interrupted, or --fail-on without a call to judge; 2 wrong usage; 3 --fail-on weak found some.";
 
 pub fn run(arguments: &ScanArguments) -> Result<(), Failure> {
     let now_s = (system_clock()() / 1000).cast_signed();
@@ -111,6 +111,11 @@ pub fn run(arguments: &ScanArguments) -> Result<(), Failure> {
     if unread > 0 {
         return Err(Failure::Runtime(anyhow::anyhow!(
             "{unread} files could not be read: the rest is counted"
+        )));
+    }
+    if arguments.fail_on.is_some() && outcome.totals.calls == 0 {
+        return Err(Failure::Runtime(anyhow::anyhow!(
+            "no call was read: whether anyone is weak is not known"
         )));
     }
     if arguments.fail_on == Some(FailOn::Weak) && !outcome.weak.is_empty() {
@@ -194,7 +199,8 @@ fn condition(text: &str) -> Result<Arc<RuleSet>, Failure> {
     // JSON's texts are YAML's, too.
     let quoted = serde_json::to_string(text)?;
     let rule = format!(
-        "- {{rule: where, desc: calls that are asked for, output: x, priority: DEBUG, source: aws_cloudtrail, condition: {quoted}}}\n"
+        "- rule: where\n  desc: calls that are asked for\n  output: x\n  priority: DEBUG\n  source: aws_cloudtrail\n  \
+         condition: {quoted}\n"
     );
     let loaded = RuleSet::load(&[SourceFile::new("--where", rule)], Matching::All);
     loaded.rules.map(Arc::new).ok_or_else(|| {

@@ -40,7 +40,7 @@ pub fn document(report: &Report, outcome: &Outcome) -> String {
                     (figures(outcome))
                     (trend(outcome))
                     (advice::section_of(&gather(outcome.weak.iter().map(WeakCaller::advised)), LINES, html! {}))
-                    (weak_callers(report, &outcome.weak))
+                    (weak_callers(report, outcome))
                     @if report.is_grouped { (rows(report, outcome)) }
                     (clients(&outcome.weak))
                     (rules(outcome))
@@ -107,10 +107,11 @@ const WEAK: [Column; 8] = [
     Column::wide("Buckets, key ids"),
 ];
 
-fn weak_callers(report: &Report, weak: &[WeakCaller]) -> Markup {
+fn weak_callers(report: &Report, outcome: &Outcome) -> Markup {
+    let weak = &outcome.weak;
     let shown_rows = report.top.unwrap_or(WEAK_ROWS).min(weak.len());
     let note = html! {
-        @if weak.is_empty() { "Nobody called with SigV2, TLS 1.0, TLS 1.1 or a long-lived key." }
+        @if weak.is_empty() { (Report::nobody(outcome)) }
         @else if shown_rows < weak.len() { "The gravest " (shown_rows) " of " (number(weak.len() as u64)) "." }
         @else { "The gravest weakness first, of one the busiest." }
     };

@@ -78,6 +78,14 @@ impl Report {
         }
     }
 
+    /// That there is no weak caller: which says something only where calls were read.
+    fn nobody(outcome: &Outcome) -> &'static str {
+        match outcome.totals.calls {
+            0 => "No call was read: whether anyone is weak is not known.",
+            _ => "Nobody called with SigV2, TLS 1.0, TLS 1.1 or a long-lived key.",
+        }
+    }
+
     /// The rows that are printed.
     fn rows<'o>(&self, outcome: &'o Outcome) -> Vec<&'o (Vec<String>, Sum)> {
         let mut rows: Vec<_> = outcome.rows.iter().collect();

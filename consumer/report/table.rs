@@ -58,7 +58,7 @@ impl<'o> Table<'o> {
     fn weak(&self) -> String {
         let weak = &self.outcome.weak;
         if weak.is_empty() {
-            return "Nobody called with SigV2, TLS 1.0, TLS 1.1 or a long-lived key.\n\n".to_owned();
+            return format!("{}\n\n", Report::nobody(self.outcome));
         }
         let shown = self.report.top.unwrap_or(WEAK_ROWS).min(weak.len());
         let heads = ["WEAKNESS", "CALLS", "FIRST SEEN", "LAST SEEN", "CLIENT", "ACCOUNT", "PRINCIPAL"];
