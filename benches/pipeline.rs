@@ -184,7 +184,7 @@ struct Upto {
 }
 
 impl Sink for Upto {
-    fn event(&mut self, event: &Event<'_>, _: Value<'_, '_>, _: &[u8]) {
+    fn event(&mut self, event: &Event<'_>, _: Value<'_>, _: &[u8]) {
         let duplicates = &mut self.duplicates;
         let is_known =
             |id: &str| duplicates.as_mut().is_some_and(|ids| ids.is_duplicate(id, 1_800_000_000, DUPLICATES));

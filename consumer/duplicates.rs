@@ -179,21 +179,38 @@ pub fn number_of(id: &str) -> u128 {
     parse_uuid(id.as_bytes()).unwrap_or_else(|| xxhash_rust::xxh3::xxh3_128(id.as_bytes()))
 }
 
+/// Of a UUID in small letters, its digits eight at a time.
 fn parse_uuid(text: &[u8]) -> Option<u128> {
-    if text.len() != 36 || [text[8], text[13], text[18], text[23]] != *b"----" {
+    let text: &[u8; 36] = text.try_into().ok()?;
+    if [text[8], text[13], text[18], text[23]] != *b"----" {
         return None;
     }
+    let eight = |from: usize| -> [u8; 8] { std::array::from_fn(|at| text[from + at]) };
+    let halves = |first: usize, second: usize| -> [u8; 8] {
+        std::array::from_fn(|at| text[if at < 4 { first + at } else { second + at - 4 }])
+    };
+    let words = [eight(0), halves(9, 14), halves(19, 24), eight(28)];
     let mut value = 0u128;
-    for (at, byte) in text.iter().enumerate() {
-        let digit = match byte {
-            b'0'..=b'9' => byte - b'0',
-            b'a'..=b'f' => byte - b'a' + 10,
-            b'-' if matches!(at, 8 | 13 | 18 | 23) => continue,
-            _ => return None,
-        };
-        value = value << 4 | u128::from(digit);
+    for word in words {
+        value = value << 32 | u128::from(hexadecimal(word)?);
     }
     Some(value)
+}
+
+/// The number that eight digits in small letters write.
+fn hexadecimal(digits: [u8; 8]) -> Option<u32> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let text = u64::from_be_bytes(digits);
+    // Bit 6 tells a letter from a digit.
+    let mut values = (text & (0x0f * ONES)) + (text >> 6 & ONES) * 9;
+    let is_letter = (values + 6 * ONES) >> 4 & ONES;
+    let written = values + u64::from(b'0') * ONES + is_letter * u64::from(b'a' - b'9' - 1);
+    if values & (0xf0 * ONES) != 0 || written != text {
+        return None;
+    }
+    values = (values | values >> 4) & 0x00ff_00ff_00ff_00ff;
+    values = (values | values >> 8) & 0x0000_ffff_0000_ffff;
+    Some((values | values >> 16) as u32)
 }
 
 /// Ids are random already; a multiplication spreads those that are not.
@@ -223,6 +240,22 @@ mod tests {
         let numbers: std::collections::HashSet<u128> = ids.iter().map(|id| number_of(id)).collect();
         assert_eq!(numbers.len(), ids.len());
         assert_eq!(number_of(ids[0]), 0x293b_a626_3be5_4a26_ab1b_0f4c_54f4_9959);
+    }
+
+    #[test]
+    fn every_digit_of_a_uuid_is_told_from_every_other_byte() {
+        let id = *b"293ba626-3be5-4a26-ab1b-0f4c54f49959";
+        for at in (0..36).filter(|at| !matches!(at, 8 | 13 | 18 | 23)) {
+            for byte in 0..=255 {
+                let mut text = id;
+                text[at] = byte;
+                let plainly = std::str::from_utf8(&text)
+                    .ok()
+                    .filter(|_| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase());
+                let plainly = plainly.and_then(|text| u128::from_str_radix(&text.replace('-', ""), 16).ok());
+                assert_eq!(parse_uuid(&text), plainly, "{}", text.escape_ascii());
+            }
+        }
     }
 
     #[test]

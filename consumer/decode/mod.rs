@@ -5,6 +5,7 @@
 //! are owned by the [`Decoder`] and used again.
 
 pub mod aggregate;
+pub mod bits;
 pub mod compression;
 pub mod json;
 pub mod split;
@@ -12,12 +13,13 @@ pub mod split;
 use bytes::Bytes;
 
 use crate::event::Event;
+use crate::source::files::Piece;
 use crate::source::{Payload, Span, Units};
 pub use crate::totals::{EventRejection, RecordRejection};
 use aggregate::Aggregate;
 use compression::{Inflated, Inflater};
 use json::{Found, JsonReader, Unreadable, Value};
-use split::{Ending, Splitter};
+use split::{Ending, Marked, Splitter};
 
 /// What is wrong between the values of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +56,7 @@ pub struct Limits {
 /// Takes what is found in records.
 pub trait Sink {
     /// An event, sound or not as far as its fields go; all that it says; and the text that it stands in.
-    fn event(&mut self, event: &Event<'_>, json: Value<'_, '_>, text: &[u8]);
+    fn event(&mut self, event: &Event<'_>, json: Value<'_>, text: &[u8]);
     /// Something in the place of an event, and its text.
     fn rejected(&mut self, reason: EventRejection, text: &[u8]);
     /// A record is done with.
@@ -107,8 +109,13 @@ impl Decoder {
     pub fn decode(&mut self, payload: &Payload, sink: &mut impl Sink) {
         match payload {
             Payload::Bytes(data) => self.bytes(data, sink),
-            Payload::Units(units) => self.piece(units, sink),
+            Payload::Units(Units { text, spans, broken }) => self.piece(text, spans, broken, None, sink),
         }
+    }
+
+    /// Decodes a piece of a file.
+    pub fn decode_piece(&mut self, piece: &Piece<'_>, sink: &mut impl Sink) {
+        self.piece(piece.text, piece.spans, piece.broken, piece.marked, sink);
     }
 
     fn bytes(&mut self, data: &Bytes, sink: &mut impl Sink) {
@@ -164,22 +171,34 @@ impl Decoder {
         let mut splitter = Splitter::new(self.limits.event_bytes, 0);
         splitter.cut(text, ending, &mut units.spans, &mut units.broken);
         self.broken_document = None;
-        let outcome = self.values(text, &units.spans, &units.broken, sink);
+        let mut outcome = self.values(text, &units.spans, None, sink);
+        for broken in &units.broken {
+            match broken {
+                Broken::Event(reason) => self.reject_end(*reason, units.spans.last(), sink),
+                Broken::Record(rejection) => outcome = RecordOutcome::Rejected(*rejection),
+            }
+        }
         self.broken_document = None;
         self.units = units;
         (ending == Ending::Eof).then_some(outcome)
     }
 
-    /// A piece of a file.
-    fn piece(&mut self, units: &Units, sink: &mut impl Sink) {
-        let is_only_broken = units.spans.is_empty() && matches!(units.broken[..], [Broken::Record(_)]);
-        let outcome = self.values(&units.text, &units.spans, &[], sink);
+    fn piece(
+        &mut self,
+        text: &[u8],
+        spans: &[Span],
+        broken: &[Broken],
+        marked: Option<&Marked>,
+        sink: &mut impl Sink,
+    ) {
+        let is_only_broken = spans.is_empty() && matches!(broken[..], [Broken::Record(_)]);
+        let outcome = self.values(text, spans, marked, sink);
         if !is_only_broken {
-            sink.record(outcome, &units.text);
+            sink.record(outcome, text);
         }
-        for broken in &units.broken {
+        for broken in broken {
             match broken {
-                Broken::Event(reason) => self.reject_end(*reason, units.spans.last(), sink),
+                Broken::Event(reason) => self.reject_end(*reason, spans.last(), sink),
                 Broken::Record(rejection) => sink.record(RecordOutcome::Rejected(*rejection), &[]),
             }
         }
@@ -199,27 +218,25 @@ impl Decoder {
         &mut self,
         text: &[u8],
         spans: &[Span],
-        broken: &[Broken],
+        marked: Option<&Marked>,
         sink: &mut impl Sink,
     ) -> RecordOutcome {
         let mut outcome = RecordOutcome::Decoded;
-        for span in spans {
+        for (number, span) in spans.iter().enumerate() {
             if span.document != 0 && self.broken_document == Some(span.document) {
                 continue;
             }
             self.broken_document = None;
             let value = &text[span.start as usize..span.end as usize];
-            let read = self.reader.read(value, |found| give(found, value, &mut outcome, sink));
+            let found = |found: Found<'_>| give(found, value, &mut outcome, sink);
+            let read = match marked.and_then(|marked| marked.of(number)) {
+                Some(marks) => self.reader.read_marked(value, marks, found),
+                None => self.reader.read(value, found),
+            };
             if let Err(unreadable) = read {
                 sink.rejected(unreadable.rejection(), value);
                 let breaks_document = unreadable == Unreadable::NotJson && span.document != 0;
                 self.broken_document = breaks_document.then_some(span.document);
-            }
-        }
-        for broken in broken {
-            match broken {
-                Broken::Event(reason) => self.reject_end(*reason, spans.last(), sink),
-                Broken::Record(rejection) => outcome = RecordOutcome::Rejected(*rejection),
             }
         }
         outcome

@@ -7,8 +7,9 @@
 //! A value that stands alone and breaks off costs itself: cutting goes on at the next line that begins with a
 //! bracket. An array that breaks off costs its rest, for nothing says where its next element begins.
 
-use memchr::{memchr, memchr3};
+use memchr::{memchr, memchr3, memmem};
 
+use super::bits::{Kernel, Marks, Slice};
 use super::{Broken, EventRejection, RecordRejection};
 use crate::source::Span;
 
@@ -98,6 +99,7 @@ pub enum Ending {
 /// The state between two pieces of one text.
 #[derive(Debug)]
 pub struct Splitter {
+    kernel: Kernel,
     max_event_bytes: usize,
     context: Context,
     seed: u64,
@@ -106,7 +108,69 @@ pub struct Splitter {
     base: u64,
     skip: Option<Skip>,
     stack: Vec<u8>,
+    marked: Option<Marked>,
 }
+
+/// Marks of the text that was cut last, and which of them are of which value.
+#[derive(Debug)]
+pub struct Marked {
+    marks: Marks,
+    /// For each span its first mark and its last; the same one for a value that is not told by its marks.
+    values: Vec<(u32, u32)>,
+    cursor: Cursor,
+}
+
+/// How far marks, and what is odd among them, were looked at.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cursor {
+    mark: usize,
+    odd: usize,
+    line_break: usize,
+    /// The marks of the value that was looked at last.
+    value: (u32, u32),
+}
+
+impl Marked {
+    /// The marks of the value in a span, by its number; none if it is not told by its marks.
+    pub fn of(&self, number: usize) -> Option<Slice<'_>> {
+        let (first, last) = self.values.get(number).copied().filter(|(first, last)| first < last)?;
+        self.marks.between(first as usize, last as usize)
+    }
+
+    fn begin(&mut self, text: &[u8]) {
+        self.values.clear();
+        self.cursor = Cursor::default();
+        // A text that is held because of a large value would be marked again and again.
+        self.marks.mark_all(if text.len() <= MOST_MARKED_BYTES { text } else { &[] });
+    }
+
+    /// One past the value that begins at `at`, if its marks tell. If there is a mark for its bracket, then what follows
+    /// is marked as if the text began there.
+    fn end_of(&mut self, at: usize) -> Option<usize> {
+        let Self { marks, cursor, .. } = self;
+        let places = marks.all().at;
+        let (begin, is_before) = (at as u32, |place: &u32| (*place as usize) < at);
+        cursor.mark += places[cursor.mark..].iter().take_while(|place| is_before(place)).count();
+        let first = Some(cursor.mark).filter(|mark| places.get(*mark) == Some(&begin))?;
+        let last = marks.close_of(first)?;
+        let end = places[last];
+        cursor.mark = last;
+        let is_within = |places: &[u32], cursor: &mut usize| {
+            *cursor += places[*cursor..].iter().take_while(|place| is_before(place)).count();
+            places.get(*cursor).is_some_and(|place| *place < end)
+        };
+        if is_within(marks.breaks(), &mut cursor.line_break) {
+            return None;
+        }
+        if !is_within(marks.odd(), &mut cursor.odd) {
+            cursor.value = (first as u32, last as u32);
+        }
+        Some(end as usize + 1)
+    }
+}
+
+/// Texts above this size are not marked as a whole.
+const MOST_MARKED_BYTES: usize = 1 << 20;
 
 /// How far an element that is too large was passed over.
 #[derive(Debug)]
@@ -126,6 +190,7 @@ impl Splitter {
     /// A splitter that goes on at `offset`, as [`Splitter::progress`] told it.
     pub fn resume(max_event_bytes: usize, seed: u64, offset: u64, context: u8, document: u64) -> Self {
         Self {
+            kernel: Kernel::best(),
             max_event_bytes,
             context: Context::from_stored(context),
             seed,
@@ -133,7 +198,19 @@ impl Splitter {
             base: offset,
             skip: None,
             stack: Vec::new(),
+            marked: None,
         }
+    }
+
+    /// Marks texts when they are cut, for a reader that takes them then and there.
+    pub fn with_marks(self) -> Self {
+        let marks = Marks::new(self.kernel);
+        Self { marked: Some(Marked { marks, values: Vec::new(), cursor: Cursor::default() }), ..self }
+    }
+
+    /// The marks of the text that was cut last.
+    pub fn marked(&self) -> Option<&Marked> {
+        self.marked.as_ref()
     }
 
     /// Offset of the next byte, what stands around it, and the document it belongs to.
@@ -160,6 +237,11 @@ impl Splitter {
         spans: &mut Vec<Span>,
         broken: &mut Vec<Broken>,
     ) -> usize {
+        // Within a value that is passed over, nothing tells strings from what is between them.
+        let is_marked = self.skip.is_none() && !self.is_dead();
+        if let Some(marked) = &mut self.marked {
+            marked.begin(if is_marked { text } else { &[] });
+        }
         let mut at = 0;
         loop {
             let next = match self.context {
@@ -221,13 +303,13 @@ impl Splitter {
         spans: &mut Vec<Span>,
         broken: &mut Vec<Broken>,
     ) -> Step {
-        match scan(text, at, &mut self.stack, true) {
+        match self.scan(text, at, true) {
             Scan::Complete(end) if end - at > self.max_event_bytes => {
                 broken.push(Broken::Event(EventRejection::TooLarge));
                 Step::On(end)
             }
             Scan::Complete(end) => {
-                spans.push(span(at, end, 0));
+                self.found(spans, span(at, end, 0));
                 Step::On(end)
             }
             Scan::Records(inner) => {
@@ -253,7 +335,8 @@ impl Splitter {
             None => return Step::Stop(at),
         };
         let end = line_end.min(at + self.max_event_bytes);
-        spans.push(span(at, end, 0));
+        self.is_not_marked();
+        self.found(spans, span(at, end, 0));
         Step::On(line_end)
     }
 
@@ -283,14 +366,14 @@ impl Splitter {
             (b',' | b']' | b'}' | b':', _) | (_, Context::ArrayAfter | Context::RecordsAfter) => {
                 self.break_off(at, broken)
             }
-            _ => match scan(text, at, &mut self.stack, false) {
+            _ => match self.scan(text, at, false) {
                 Scan::Complete(end) if end - at > self.max_event_bytes => {
                     broken.push(Broken::Event(EventRejection::TooLarge));
                     self.context = self.context.after_element();
                     Step::On(end)
                 }
                 Scan::Complete(end) => {
-                    spans.push(span(at, end, self.document));
+                    self.found(spans, span(at, end, self.document));
                     self.context = self.context.after_element();
                     Step::On(end)
                 }
@@ -387,6 +470,41 @@ impl Splitter {
         Step::Stop(text.len())
     }
 
+    /// Looks at the value that begins at `at`; `find_records` stops at an object's own `Records` array.
+    fn scan(&mut self, text: &[u8], at: usize, find_records: bool) -> Scan {
+        let rest = &text[at..];
+        self.is_not_marked();
+        let is_envelope = find_records && text.get(skip_blank(text, at + 1)..).is_some_and(is_records_key);
+        if matches!(rest[0], b'{' | b'[') && !is_envelope {
+            // Counting brackets finds the end of most values; one of which it does not is looked at byte by byte.
+            let end = match &mut self.marked {
+                Some(marked) => marked.end_of(at).map(|end| end - at),
+                None => None,
+            };
+            let end = end.or_else(|| self.kernel.end_of(rest));
+            let may_hold_records = |value| find_records && memmem::find(value, RECORDS_KEY).is_some();
+            if let Some(end) = end.filter(|end| !may_hold_records(&rest[..*end])) {
+                return Scan::Complete(at + end);
+            }
+            self.is_not_marked();
+        }
+        scan(text, at, &mut self.stack, find_records)
+    }
+
+    /// The value at hand is not told by its marks.
+    fn is_not_marked(&mut self) {
+        if let Some(marked) = &mut self.marked {
+            marked.cursor.value = (0, 0);
+        }
+    }
+
+    fn found(&mut self, spans: &mut Vec<Span>, span: Span) {
+        spans.push(span);
+        if let Some(marked) = &mut self.marked {
+            marked.values.push(marked.cursor.value);
+        }
+    }
+
     fn begin_document(&mut self, at: usize) {
         let offset = self.base + at as u64;
         self.document = xxhash_rust::xxh3::xxh3_64_with_seed(&offset.to_le_bytes(), self.seed) | 1;
@@ -429,7 +547,13 @@ fn what_is_it(text: &[u8]) -> RecordRejection {
     }
 }
 
-/// Looks at the value that begins at `at`; `find_records` stops at an object's own `Records` array.
+const RECORDS_KEY: &[u8] = b"\"Records\"";
+
+fn is_records_key(text: &[u8]) -> bool {
+    text.starts_with(RECORDS_KEY)
+}
+
+/// The same byte by byte.
 fn scan(text: &[u8], at: usize, stack: &mut Vec<u8>, find_records: bool) -> Scan {
     stack.clear();
     match text[at] {
@@ -463,7 +587,7 @@ fn scan_from(text: &[u8], mut at: usize, stack: &mut Vec<u8>, mut previous: u8, 
                     StringEnd::Partial => return Scan::Partial,
                     StringEnd::Broken => return Scan::Broken,
                 };
-                if find_records && stack.len() == 1 && previous != b':' && &text[at..end] == b"\"Records\"" {
+                if find_records && stack.len() == 1 && previous != b':' && &text[at..end] == RECORDS_KEY {
                     match records_bracket(text, end) {
                         Lookahead::At(inner) => return Scan::Records(inner),
                         Lookahead::Partial => return Scan::Partial,

@@ -12,7 +12,7 @@ struct Seen {
 }
 
 impl Sink for Seen {
-    fn event(&mut self, event: &Event<'_>, _: json::Value<'_, '_>, _: &[u8]) {
+    fn event(&mut self, event: &Event<'_>, _: json::Value<'_>, _: &[u8]) {
         self.names.push(event.name.unwrap_or("-").to_owned());
     }
 
@@ -164,7 +164,7 @@ fn fields() {
     let read = |text: &str| {
         struct Debugged(Vec<String>);
         impl Sink for Debugged {
-            fn event(&mut self, event: &Event<'_>, _: json::Value<'_, '_>, _: &[u8]) {
+            fn event(&mut self, event: &Event<'_>, _: json::Value<'_>, _: &[u8]) {
                 // What is there and tells nothing differs from nothing in this alone.
                 let event = Event { odd: crate::event::Odd::default(), ..*event };
                 self.0.push(format!("{event:?}"));

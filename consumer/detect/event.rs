@@ -12,7 +12,7 @@ pub struct Call<'c> {
     /// The event.
     pub event: &'c Event<'c>,
     /// All that it says.
-    pub json: Value<'c, 'c>,
+    pub json: Value<'c>,
     /// Its texts side by side.
     pub texts: &'c Texts<'c>,
     /// Its time, in seconds since 1970.
@@ -50,7 +50,7 @@ fn own(text: Option<&str>) -> Lookup<'_> {
 
 impl Asked for Call<'_> {
     type Json<'e>
-        = Value<'e, 'e>
+        = Value<'e>
     where
         Self: 'e;
 

@@ -100,7 +100,7 @@ impl Judging {
 }
 
 impl Sink for Judging {
-    fn event(&mut self, event: &Event<'_>, json: Value<'_, '_>, _: &[u8]) {
+    fn event(&mut self, event: &Event<'_>, json: Value<'_>, _: &[u8]) {
         self.events += 1;
         let ids = &mut self.ids;
         let is_duplicate = |id: &str| !ids.insert(number_of(id));

@@ -124,7 +124,7 @@ impl Counter {
         (self.arrival_ms, self.now_ms) = (arrival_ms, now_ms);
     }
 
-    fn call(&mut self, event: &Event<'_>, json: Value<'_, '_>, time_s: i64) {
+    fn call(&mut self, event: &Event<'_>, json: Value<'_>, time_s: i64) {
         let newest_s = self.newest_s.map_or(time_s, |newest_s| newest_s.max(time_s));
         self.newest_s = Some(newest_s);
         let versions = Versions::new(event.signature.code(), event.tls.code());
@@ -170,7 +170,7 @@ impl Counter {
 }
 
 impl Sink for Counter {
-    fn event(&mut self, event: &Event<'_>, json: Value<'_, '_>, text: &[u8]) {
+    fn event(&mut self, event: &Event<'_>, json: Value<'_>, text: &[u8]) {
         let arrival_s = (self.arrival_ms / 1000).cast_signed();
         let (duplicates, limits) = (&mut self.duplicates, self.settings.duplicates);
         let verdict = judge::judge(event, &self.settings.policy, arrival_s, |id| {

@@ -85,14 +85,13 @@ impl<'a> Counting<'a> {
         Part { groups: self.groups, hours: self.hours, totals: self.totals, weak: self.weak.take() }
     }
 
-    fn call(&mut self, event: &Event<'_>, json: Value<'_, '_>, time_s: i64) {
+    fn call(&mut self, event: &Event<'_>, json: Value<'_>, principal: &str, time_s: i64) {
         judge::count_call(event, &mut self.totals);
         let Options { since_s, until_s, .. } = *self.options;
         if since_s.is_some_and(|since_s| time_s < since_s) || until_s.is_some_and(|until_s| time_s >= until_s)
         {
             return;
         }
-        let principal = principal::principal(event, &mut self.scratch);
         let account_id = event.account_id();
         let texts = &Texts::of(event, account_id, principal, &self.hasher);
         self.newest_s = self.newest_s.max(time_s);
@@ -106,11 +105,6 @@ impl<'a> Counting<'a> {
         }
         if let Some(detector) = &mut self.detector {
             detector.call(call);
-        }
-        self.key.clear();
-        for field in &self.options.group_by {
-            self.key.extend_from_slice(field.value(event, principal).as_bytes());
-            self.key.push(END);
         }
         self.groups.count(&self.key, Sum { calls: 1, first_s: time_s, last_s: time_s });
         let versions = Versions::new(event.signature.code(), event.tls.code());
@@ -127,11 +121,20 @@ impl<'a> Counting<'a> {
 }
 
 impl Sink for Counting<'_> {
-    fn event(&mut self, event: &Event<'_>, json: Value<'_, '_>, _: &[u8]) {
+    fn event(&mut self, event: &Event<'_>, json: Value<'_>, _: &[u8]) {
         self.events += 1;
         let ids = self.ids;
+        // Of many ids each lies in memory that is far away. It is on its way while the group is made out.
+        event.id.iter().for_each(|id| ids.prefetch(id));
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let principal = principal::principal(event, &mut scratch);
+        self.key.clear();
+        for field in &self.options.group_by {
+            self.key.extend_from_slice(field.value(event, principal).as_bytes());
+            self.key.push(END);
+        }
         match judge::judge(event, &self.options.policy, self.options.now_s, |id| ids.is_known(id)) {
-            Verdict::Call { time_s } => self.call(event, json, time_s),
+            Verdict::Call { time_s } => self.call(event, json, principal, time_s),
             Verdict::Dropped(dropped) => self.totals.dropped[dropped as usize] += 1,
             Verdict::NotCall(category) => {
                 self.totals.not_calls[category as usize] += 1;
@@ -141,6 +144,7 @@ impl Sink for Counting<'_> {
             }
             Verdict::Rejected(reason) => self.rejected(reason, &[]),
         }
+        self.scratch = scratch;
     }
 
     fn rejected(&mut self, reason: EventRejection, _: &[u8]) {

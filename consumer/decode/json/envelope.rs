@@ -3,105 +3,97 @@
 //! `{"Records":[…]}` and arrays hold events; EventBridge has one under `detail`; CloudWatch Logs has many as strings
 //! under `logEvents`. What is in no envelope is an event itself.
 
-use super::tape::Value;
-use super::{Document, Found, fields};
-use crate::event::Event;
+use super::node::{Form, Node};
 use crate::totals::{EventRejection, RecordRejection};
 
+/// What an envelope holds.
+pub enum Item<'a, V> {
+    /// An object in the place of an event.
+    Event(V),
+    /// The text of an event.
+    Message(&'a str),
+    /// Something in the place of an event that is none.
+    Rejected(EventRejection),
+    /// A probe that carries no events.
+    Control,
+    /// An envelope that carries something else.
+    UnknownEnvelope(RecordRejection),
+}
+
 /// Gives what stands in `value` to `found`.
-pub fn open(
-    value: Value<'_, '_>,
-    message: &mut Document,
-    fragment: &mut Document,
-    found: &mut impl FnMut(Found<'_>),
-) {
-    if let Some(elements) = value.elements() {
-        elements.for_each(|element| one(element, message, fragment, found));
-        return;
+pub fn open<'a, V: Node<'a>>(value: V, found: &mut impl FnMut(Item<'a, V>)) {
+    match value.form() {
+        Form::Array => value.each_element(|element| one(element, found)),
+        _ => one(value, found),
     }
-    one(value, message, fragment, found);
 }
 
 /// One value that is an envelope or an event.
-fn one(
-    value: Value<'_, '_>,
-    message: &mut Document,
-    fragment: &mut Document,
-    found: &mut impl FnMut(Found<'_>),
-) {
-    if !value.is_object() {
-        return found(Found::Rejected(EventRejection::NotObject));
+fn one<'a, V: Node<'a>>(value: V, found: &mut impl FnMut(Item<'a, V>)) {
+    if value.form() != Form::Object {
+        return found(Item::Rejected(EventRejection::NotObject));
     }
     let keys = Keys::of(value);
-    if let Some(records) = keys.records.and_then(Value::elements) {
-        return records.for_each(|element| event(element, fragment, found));
+    let array = |value: Option<V>| value.filter(|value| value.form() == Form::Array);
+    if let Some(records) = array(keys.records) {
+        return records.each_element(|element| event(element, found));
     }
-    match (keys.message_type, keys.log_events.and_then(Value::elements), keys.detail_type, keys.detail) {
-        (Some("CONTROL_MESSAGE"), ..) => found(Found::Control),
+    let message_type = keys.message_type.and_then(Node::text);
+    let detail_type = keys.detail_type.and_then(Node::text);
+    match (message_type, array(keys.log_events), detail_type, keys.detail) {
+        (Some("CONTROL_MESSAGE"), ..) => found(Item::Control),
         (Some("DATA_MESSAGE"), Some(log_events), ..) => {
-            log_events.for_each(|log_event| log_message(log_event, message, fragment, found));
+            log_events.each_element(|log_event| match log_event.member("message").and_then(Node::text) {
+                Some(text) => found(Item::Message(text)),
+                None => found(Item::Rejected(EventRejection::NotObject)),
+            });
         }
-        (Some(_), Some(_), ..) => found(Found::UnknownEnvelope(RecordRejection::UnknownEnvelope)),
+        (Some(_), Some(_), ..) => found(Item::UnknownEnvelope(RecordRejection::UnknownEnvelope)),
         (.., Some(detail_type), Some(detail)) if detail_type.ends_with(" via CloudTrail") => {
-            event(detail, fragment, found)
+            event(detail, found);
         }
-        (.., Some(_), Some(_)) => found(Found::UnknownEnvelope(RecordRejection::UnknownEnvelope)),
-        _ => read_event(value, fragment, found),
+        (.., Some(_), Some(_)) => found(Item::UnknownEnvelope(RecordRejection::UnknownEnvelope)),
+        _ => found(Item::Event(value)),
     }
 }
 
 /// The keys by which envelopes are told from events, found in one walk.
-#[derive(Default)]
-struct Keys<'t, 'a> {
-    records: Option<Value<'t, 'a>>,
-    message_type: Option<&'a str>,
-    log_events: Option<Value<'t, 'a>>,
-    detail_type: Option<&'a str>,
-    detail: Option<Value<'t, 'a>>,
+struct Keys<V> {
+    records: Option<V>,
+    message_type: Option<V>,
+    log_events: Option<V>,
+    detail_type: Option<V>,
+    detail: Option<V>,
 }
 
-impl<'t, 'a> Keys<'t, 'a> {
-    fn of(value: Value<'t, 'a>) -> Self {
-        let mut keys = Self::default();
-        for (key, value) in value.members() {
+impl<V> Keys<V> {
+    fn of<'a>(value: V) -> Self
+    where
+        V: Node<'a>,
+    {
+        let mut keys =
+            Self { records: None, message_type: None, log_events: None, detail_type: None, detail: None };
+        value.each_member(|key, value| {
             match key {
                 // Nearly all events begin with it, no envelope has it: no need to look further.
-                "eventVersion" => break,
+                "eventVersion" => return false,
                 "Records" => keys.records = Some(value),
-                "messageType" => keys.message_type = value.as_str(),
+                "messageType" => keys.message_type = Some(value),
                 "logEvents" => keys.log_events = Some(value),
-                "detail-type" => keys.detail_type = value.as_str(),
+                "detail-type" => keys.detail_type = Some(value),
                 "detail" => keys.detail = Some(value),
                 _ => {}
             }
-        }
+            true
+        });
         keys
     }
 }
 
-fn log_message(
-    log_event: Value<'_, '_>,
-    message: &mut Document,
-    fragment: &mut Document,
-    found: &mut impl FnMut(Found<'_>),
-) {
-    let Some(text) = log_event.member("message").and_then(Value::as_str) else {
-        return found(Found::Rejected(EventRejection::NotObject));
-    };
-    if let Err(unreadable) = message.read(text.as_bytes(), |value| event(value, fragment, found)) {
-        found(Found::Rejected(unreadable.rejection()));
+/// What stands in the place of an event.
+pub fn event<'a, V: Node<'a>>(value: V, found: &mut impl FnMut(Item<'a, V>)) {
+    match value.form() {
+        Form::Object => found(Item::Event(value)),
+        _ => found(Item::Rejected(EventRejection::NotObject)),
     }
-}
-
-fn event(value: Value<'_, '_>, fragment: &mut Document, found: &mut impl FnMut(Found<'_>)) {
-    if value.is_object() {
-        return read_event(value, fragment, found);
-    }
-    found(Found::Rejected(EventRejection::NotObject));
-}
-
-fn read_event(value: Value<'_, '_>, fragment: &mut Document, found: &mut impl FnMut(Found<'_>)) {
-    let mut event = Event::default();
-    fields::read(value, fragment, &mut event);
-    found(Found::Event(&event, value));
 }

@@ -1,136 +1,267 @@
 //! The fields of an event that are read, each where CloudTrail puts it.
 //!
-//! Keys are told apart by their length first, which costs one comparison for most; of a key that stands twice the
-//! last counts.
+//! Two steps: [`find`] looks for the values by their keys, [`tell`] reads them. The first depends on keys and brackets
+//! alone, so that its result serves all events of the same layout. Of a key that stands twice the last counts.
 
 use super::Document;
-use super::tape::Value;
+use super::node::{Form, Node};
 use crate::event::{Event, Identity, Odd, Reported, SignatureVersion, TlsVersion};
 
 /// Names and numbers that AWS leaves out of failed sign-ins.
 const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
 
-/// Reads the fields of `value` into `event`.
-pub fn read<'a>(value: Value<'_, 'a>, fragment: &mut Document, event: &mut Event<'a>) {
-    let mut digest = Digest::default();
-    // Some services say there that a call failed, and nowhere else.
-    let mut response_error = None;
-    for (key, value) in value.members() {
-        match key.len() {
-            7 if key == "eventID" => event.id = text(value),
-            7 if key == "eventId" => event.aggregated_id = text(value),
-            8 if key == "addendum" => {
-                event.is_correction = value.member("originalEventID").and_then(text).is_some()
-            }
-            9 if key == "eventTime" => event.time = text(value),
-            9 if key == "eventName" => event.name = told(value, Odd::EVENT_NAME, &mut event.odd),
-            9 if key == "awsRegion" => event.region = told(value, Odd::REGION, &mut event.odd),
-            9 if key == "userAgent" => event.user_agent = told(value, Odd::USER_AGENT, &mut event.odd),
-            9 if key == "errorCode" => event.error_code = told(value, Odd::ERROR_CODE, &mut event.odd),
-            9 if key == "eventType" => event.event_type = told(value, Odd::EVENT_TYPE, &mut event.odd),
-            9 if key == "resources" => event.resource_arn = first_arn(value),
-            8 if key == "logFiles" => digest.log_files = value.elements().is_some(),
-            10 if key == "tlsDetails" => event.tls = tls(value),
-            11 if key == "eventSource" => event.source = told(value, Odd::EVENT_SOURCE, &mut event.odd),
-            12 if key == "userIdentity" => event.identity = identity(value, &mut event.odd),
-            13 if key == "eventCategory" => event.category = text(value),
-            13 if key == "vpcEndpointId" => event.vpc_endpoint_id = text(value),
-            14 if key == "insightDetails" => event.has_insight = value.is_object(),
-            14 if key == "digestS3Object" => digest.object = true,
-            15 if key == "sourceIPAddress" => event.source_ip = told(value, Odd::SOURCE_IP, &mut event.odd),
-            15 if key == "digestStartTime" => digest.start = true,
-            16 if key == "responseElements" => response_error = value.member("errorCode").and_then(text),
-            17 if key == "requestParameters" => event.bucket = value.member("bucketName").and_then(text),
-            18 if key == "recipientAccountId" => {
-                event.recipient_account_id = told(value, Odd::RECIPIENT, &mut event.odd)
-            }
-            19 if key == "additionalEventData" => additional(value, fragment, event),
-            28 if key == "sessionCredentialFromConsole" => event.from_console = is_true(value),
-            _ => {}
-        }
+/// A value that is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Place {
+    Id,
+    AggregatedId,
+    /// `addendum.originalEventID`.
+    OriginalId,
+    Time,
+    Name,
+    Region,
+    UserAgent,
+    ErrorCode,
+    /// `responseElements.errorCode`: some services say there that a call failed, and nowhere else.
+    ResponseError,
+    EventType,
+    Source,
+    Category,
+    VpcEndpoint,
+    Insight,
+    SourceIp,
+    Recipient,
+    FromConsole,
+    /// `requestParameters.bucketName`.
+    Bucket,
+    /// `additionalEventData`, an object or, of some services, the text of one.
+    Additional,
+    /// `additionalEventData.SignatureVersion`.
+    Signature,
+    /// `additionalEventData.AuthenticationMethod`.
+    Authentication,
+    /// `tlsDetails.tlsVersion`.
+    Tls,
+    LogFiles,
+    DigestObject,
+    DigestStart,
+    IdentityType,
+    PrincipalId,
+    Arn,
+    IdentityAccount,
+    AccessKeyId,
+    UserName,
+    InvokedBy,
+    IdentityProvider,
+    /// `userIdentity.onBehalfOf.userId`.
+    OnBehalfOf,
+    /// `userIdentity.sessionContext.sessionIssuer.arn`.
+    IssuerArn,
+}
+
+/// How many places there are.
+pub const PLACES: usize = Place::IssuerArn as usize + 1;
+
+/// Where the fields of an event are.
+pub struct Fields<V> {
+    /// The value at each place.
+    pub at: [Option<V>; PLACES],
+    /// Of each of `resources`: `ARN` and `arn`.
+    pub resources: Vec<[Option<V>; 2]>,
+}
+
+impl<V: Copy> Fields<V> {
+    fn set(&mut self, place: Place, value: Option<V>) {
+        self.at[place as usize] = value;
     }
-    event.is_failed = event.error_code.or(response_error).is_some();
-    event.is_digest = event.time.is_none() && digest.log_files && (digest.object || digest.start);
+
+    /// The value at a place.
+    pub fn get(&self, place: Place) -> Option<V> {
+        self.at[place as usize]
+    }
 }
 
-#[derive(Default)]
-struct Digest {
-    log_files: bool,
-    object: bool,
-    start: bool,
+/// Looks for the fields of `event`.
+pub fn find<'a, V: Node<'a>>(event: V) -> Fields<V> {
+    let mut fields = Fields { at: [None; PLACES], resources: Vec::new() };
+    event.each_member(|key, value| {
+        let place = match key {
+            "eventID" => Place::Id,
+            "eventId" => Place::AggregatedId,
+            "eventTime" => Place::Time,
+            "eventName" => Place::Name,
+            "awsRegion" => Place::Region,
+            "userAgent" => Place::UserAgent,
+            "errorCode" => Place::ErrorCode,
+            "eventType" => Place::EventType,
+            "eventSource" => Place::Source,
+            "eventCategory" => Place::Category,
+            "vpcEndpointId" => Place::VpcEndpoint,
+            "insightDetails" => Place::Insight,
+            "sourceIPAddress" => Place::SourceIp,
+            "recipientAccountId" => Place::Recipient,
+            "sessionCredentialFromConsole" => Place::FromConsole,
+            "logFiles" => Place::LogFiles,
+            "digestS3Object" => Place::DigestObject,
+            "digestStartTime" => Place::DigestStart,
+            _ => {
+                find_within(key, value, &mut fields);
+                return true;
+            }
+        };
+        fields.set(place, Some(value));
+        true
+    });
+    fields
 }
 
-fn identity<'a>(value: Value<'_, 'a>, odd: &mut Odd) -> Identity<'a> {
-    let mut identity = Identity::default();
-    for (key, value) in value.members() {
-        match key.len() {
-            3 if key == "arn" => identity.arn = told(value, Odd::ARN, odd),
-            4 if key == "type" => identity.kind = told(value, Odd::IDENTITY_TYPE, odd),
-            8 if key == "userName" => identity.user_name = text(value),
-            9 if key == "accountId" => identity.account_id = told(value, Odd::IDENTITY_ACCOUNT, odd),
-            9 if key == "invokedBy" => identity.invoked_by = told(value, Odd::INVOKED_BY, odd),
-            10 if key == "onBehalfOf" => identity.on_behalf_of = value.member("userId").and_then(text),
-            11 if key == "principalId" => identity.principal_id = text(value),
-            11 if key == "accessKeyId" => identity.access_key_id = text(value),
-            14 if key == "sessionContext" => {
+fn find_within<'a, V: Node<'a>>(key: &str, value: V, fields: &mut Fields<V>) {
+    match key {
+        "addendum" => fields.set(Place::OriginalId, value.member("originalEventID")),
+        "responseElements" => fields.set(Place::ResponseError, value.member("errorCode")),
+        "requestParameters" => fields.set(Place::Bucket, value.member("bucketName")),
+        "tlsDetails" => fields.set(Place::Tls, value.member("tlsVersion")),
+        "additionalEventData" => {
+            let [signature, authentication] = signing(value);
+            fields.set(Place::Additional, Some(value));
+            fields.set(Place::Signature, signature);
+            fields.set(Place::Authentication, authentication);
+        }
+        "resources" => {
+            fields.resources.clear();
+            value.each_element(|resource| {
+                fields.resources.push([resource.member("ARN"), resource.member("arn")]);
+            });
+        }
+        "userIdentity" => find_identity(value, fields),
+        _ => {}
+    }
+}
+
+fn find_identity<'a, V: Node<'a>>(identity: V, fields: &mut Fields<V>) {
+    fields.at[Place::IdentityType as usize..].fill(None);
+    identity.each_member(|key, value| {
+        let place = match key {
+            "type" => Place::IdentityType,
+            "principalId" => Place::PrincipalId,
+            "arn" => Place::Arn,
+            "accountId" => Place::IdentityAccount,
+            "accessKeyId" => Place::AccessKeyId,
+            "userName" => Place::UserName,
+            "invokedBy" => Place::InvokedBy,
+            "identityProvider" => Place::IdentityProvider,
+            "onBehalfOf" => {
+                fields.set(Place::OnBehalfOf, value.member("userId"));
+                return true;
+            }
+            "sessionContext" => {
                 let issuer = value.member("sessionIssuer");
-                identity.issuer_arn = issuer.and_then(|issuer| issuer.member("arn")).and_then(text);
+                fields.set(Place::IssuerArn, issuer.and_then(|issuer| issuer.member("arn")));
+                return true;
             }
-            16 if key == "identityProvider" => identity.identity_provider = text(value),
-            _ => {}
-        }
-    }
-    identity
+            _ => return true,
+        };
+        fields.set(place, Some(value));
+        true
+    });
 }
 
-/// `additionalEventData` is an object or, of some services, the text of one.
-fn additional(value: Value<'_, '_>, fragment: &mut Document, event: &mut Event<'_>) {
-    match value.as_str() {
-        None => (event.signature, event.is_presigned) = signing(value),
-        Some(text) => {
-            let signing = fragment.read(text.as_bytes(), signing);
-            (event.signature, event.is_presigned) = signing.unwrap_or_default();
-        }
-    }
-}
-
-fn signing(value: Value<'_, '_>) -> (Reported<SignatureVersion>, bool) {
-    let (mut signature, mut is_presigned) = (Reported::Missing, false);
-    for (key, value) in value.members() {
+/// `SignatureVersion` and `AuthenticationMethod` of `additionalEventData`.
+fn signing<'a, V: Node<'a>>(additional: V) -> [Option<V>; 2] {
+    let mut found = [None; 2];
+    additional.each_member(|key, value| {
         match key {
-            "SignatureVersion" => signature = text(value).map_or(Reported::Missing, SignatureVersion::read),
-            "AuthenticationMethod" => is_presigned = text(value) == Some("QueryString"),
+            "SignatureVersion" => found[0] = Some(value),
+            "AuthenticationMethod" => found[1] = Some(value),
             _ => {}
         }
-    }
-    (signature, is_presigned)
+        true
+    });
+    found
 }
 
-fn tls(value: Value<'_, '_>) -> Reported<TlsVersion> {
-    value.member("tlsVersion").and_then(text).map_or(Reported::Missing, TlsVersion::read)
+/// Reads what was found into `event`. `at` gives the value at a place.
+#[inline]
+pub fn tell<'a, V: Node<'a>>(
+    at: impl Fn(Place) -> Option<V>,
+    mut resources: impl Iterator<Item = [Option<V>; 2]>,
+    fragment: &mut Document,
+    event: &mut Event<'a>,
+) {
+    let text = |place| at(place).and_then(says);
+    let mut odd = Odd::default();
+    // A text that says something; anything else that is there is odd.
+    let mut told = |place, which| {
+        let value = at(place)?;
+        let told = says(value);
+        if told.is_none() {
+            odd.add(which);
+        }
+        told
+    };
+    event.name = told(Place::Name, Odd::EVENT_NAME);
+    event.region = told(Place::Region, Odd::REGION);
+    event.user_agent = told(Place::UserAgent, Odd::USER_AGENT);
+    event.error_code = told(Place::ErrorCode, Odd::ERROR_CODE);
+    event.event_type = told(Place::EventType, Odd::EVENT_TYPE);
+    event.source = told(Place::Source, Odd::EVENT_SOURCE);
+    event.source_ip = told(Place::SourceIp, Odd::SOURCE_IP);
+    event.recipient_account_id = told(Place::Recipient, Odd::RECIPIENT);
+    event.identity = Identity {
+        kind: told(Place::IdentityType, Odd::IDENTITY_TYPE),
+        arn: told(Place::Arn, Odd::ARN),
+        account_id: told(Place::IdentityAccount, Odd::IDENTITY_ACCOUNT),
+        invoked_by: told(Place::InvokedBy, Odd::INVOKED_BY),
+        principal_id: text(Place::PrincipalId),
+        access_key_id: text(Place::AccessKeyId),
+        user_name: text(Place::UserName),
+        identity_provider: text(Place::IdentityProvider),
+        on_behalf_of: text(Place::OnBehalfOf),
+        issuer_arn: text(Place::IssuerArn),
+    };
+    event.odd = odd;
+    event.id = text(Place::Id);
+    event.aggregated_id = text(Place::AggregatedId);
+    event.time = text(Place::Time);
+    event.category = text(Place::Category);
+    event.vpc_endpoint_id = text(Place::VpcEndpoint);
+    event.bucket = text(Place::Bucket);
+    event.resource_arn = resources.find_map(|[upper, lower]| {
+        let arn = upper.and_then(says).or_else(|| lower.and_then(says));
+        arn.filter(|arn| arn.starts_with("arn:"))
+    });
+    event.tls = text(Place::Tls).map_or(Reported::Missing, TlsVersion::read);
+    let form = |place| at(place).map(Node::form);
+    (event.signature, event.is_presigned) = match at(Place::Additional).map(|value| (value.form(), value)) {
+        Some((Form::Text, value)) => signed_within(value.text().unwrap_or_default(), fragment),
+        _ => signed(text(Place::Signature), text(Place::Authentication)),
+    };
+    event.has_insight = form(Place::Insight) == Some(Form::Object);
+    event.is_correction = text(Place::OriginalId).is_some();
+    event.is_failed = event.error_code.or_else(|| text(Place::ResponseError)).is_some();
+    event.from_console =
+        at(Place::FromConsole).is_some_and(|value| value.is_true() || value.text() == Some("true"));
+    event.is_digest = event.time.is_none()
+        && form(Place::LogFiles) == Some(Form::Array)
+        && (at(Place::DigestObject).is_some() || at(Place::DigestStart).is_some());
 }
 
-fn first_arn<'a>(value: Value<'_, 'a>) -> Option<&'a str> {
-    value.elements()?.find_map(|resource| {
-        let arn = resource.member("ARN").and_then(text);
-        arn.or_else(|| resource.member("arn").and_then(text)).filter(|arn| arn.starts_with("arn:"))
-    })
+/// `additionalEventData` that is the text of an object.
+fn signed_within(text: &str, fragment: &mut Document) -> (Reported<SignatureVersion>, bool) {
+    let signed = fragment.read(text.as_bytes(), |additional| {
+        let [signature, authentication] = signing(additional);
+        signed(signature.and_then(says), authentication.and_then(says))
+    });
+    signed.unwrap_or_default()
 }
 
-fn is_true(value: Value<'_, '_>) -> bool {
-    value.as_bool() == Some(true) || value.as_str() == Some("true")
-}
-
-/// A string that says something; anything else that is there is odd.
-fn told<'a>(value: Value<'_, 'a>, which: Odd, odd: &mut Odd) -> Option<&'a str> {
-    let told = text(value);
-    if told.is_none() {
-        odd.add(which);
-    }
-    told
+fn signed(signature: Option<&str>, authentication: Option<&str>) -> (Reported<SignatureVersion>, bool) {
+    (signature.map_or(Reported::Missing, SignatureVersion::read), authentication == Some("QueryString"))
 }
 
 /// A string that says something.
-fn text<'a>(value: Value<'_, 'a>) -> Option<&'a str> {
-    value.as_str().filter(|text| !text.is_empty() && *text != HIDDEN)
+#[inline]
+fn says<'a>(value: impl Node<'a>) -> Option<&'a str> {
+    value.text().filter(|text| !text.is_empty() && *text != HIDDEN)
 }

@@ -1,25 +1,36 @@
-//! Reads events out of JSON text. The only place that names the JSON parser: a faster reader takes its place here.
+//! Reads events out of JSON text.
 //!
 //! Enters: the text of one JSON value. Leaves: the events in it, borrowed from buffers that are used again for the
 //! next text; nothing is allocated for an event.
+//!
+//! Two readers give the same. [`Document`] parses a text whole. [`Layouts`] remembers where the fields of such texts
+//! were, and finds them in the next ones of the same layout without parsing. Only `document` and `tape` name the
+//! parser.
 
+mod document;
 mod envelope;
 mod fields;
-mod rules;
+mod layout;
+mod node;
 mod surrogate;
 mod tape;
+mod value;
+mod view;
 
-use simd_json::{Buffers, ErrorType, Tape};
+use document::Document;
+use envelope::Item;
+use layout::Layouts;
 
-pub use tape::Value;
+pub use value::Value;
 
+use super::bits::{Kernel, Marks, Slice};
 use crate::event::Event;
 use crate::totals::{EventRejection, RecordRejection};
 
 /// What was found in one JSON value.
 pub enum Found<'a> {
     /// An event, and all that it says.
-    Event(&'a Event<'a>, Value<'a, 'a>),
+    Event(&'a Event<'a>, Value<'a>),
     /// Something in the place of an event that is none.
     Rejected(EventRejection),
     /// A probe that carries no events.
@@ -47,9 +58,19 @@ impl Unreadable {
     }
 }
 
+/// A text above this size is always parsed: its marks would take several times its own room.
+const MOST_MARKED_BYTES: usize = 1 << 20;
+
 /// A reader with its buffers.
 pub struct JsonReader {
     document: Document,
+    parser: Parser,
+    marks: Marks,
+    layouts: Option<Layouts>,
+}
+
+/// What is needed to read on from a parsed value.
+struct Parser {
     /// For JSON that stands in strings: a log event's message, `additionalEventData`.
     message: Document,
     fragment: Document,
@@ -58,8 +79,23 @@ pub struct JsonReader {
 impl JsonReader {
     /// A reader that takes values nested up to `max_depth`.
     pub fn new(max_depth: usize) -> Self {
+        Self::with_kernel(max_depth, Kernel::best())
+    }
+
+    /// The same by these instructions, for tests and benches.
+    pub fn with_kernel(max_depth: usize, kernel: Kernel) -> Self {
         let document = || Document::new(max_depth);
-        Self { document: document(), message: document(), fragment: document() }
+        Self {
+            document: document(),
+            parser: Parser { message: document(), fragment: document() },
+            marks: Marks::new(kernel),
+            layouts: Some(Layouts::default()),
+        }
+    }
+
+    /// A reader that parses every text: the reference, for tests and benches.
+    pub fn parsing(max_depth: usize) -> Self {
+        Self { layouts: None, ..Self::new(max_depth) }
     }
 
     /// Reads one value, whatever envelope it is, and gives what it holds to `found`, in order.
@@ -67,8 +103,31 @@ impl JsonReader {
     /// # Errors
     /// The text is not one sound JSON value; `found` was then not called.
     pub fn read(&mut self, text: &[u8], mut found: impl FnMut(Found<'_>)) -> Result<(), Unreadable> {
-        let Self { document, message, fragment } = self;
-        document.read(text, |value| envelope::open(value, message, fragment, &mut found))
+        let Self { document, parser, marks, layouts } = self;
+        let Some(layouts) = layouts else { return parser.read(document, text, &mut found) };
+        match plain(text, marks) {
+            Some(plain) => known_or_parsed(layouts, document, parser, plain, marks.all(), &mut found),
+            None => parser.read(document, text, &mut found),
+        }
+    }
+
+    /// The same of a text that was marked already, and in which nothing is odd.
+    ///
+    /// # Errors
+    /// The text is not one sound JSON value; `found` was then not called.
+    pub fn read_marked(
+        &mut self,
+        text: &[u8],
+        marks: Slice<'_>,
+        mut found: impl FnMut(Found<'_>),
+    ) -> Result<(), Unreadable> {
+        let Self { document, parser, layouts, .. } = self;
+        match (layouts, utf8(text)) {
+            (Some(layouts), Some(text)) => {
+                known_or_parsed(layouts, document, parser, text, marks, &mut found)
+            }
+            _ => parser.read(document, text, &mut found),
+        }
     }
 
     /// Parses a text and throws the result away: what the parser alone costs, for benches.
@@ -81,60 +140,100 @@ impl JsonReader {
 
     /// Gives back what one unusually large value made the buffers grow to.
     pub fn shrink(&mut self, keep_bytes: usize) {
-        for document in [&mut self.document, &mut self.message, &mut self.fragment] {
+        for document in [&mut self.document, &mut self.parser.message, &mut self.parser.fragment] {
             document.shrink(keep_bytes);
         }
+        self.marks.shrink(keep_bytes);
     }
 }
 
-/// One parsed text and the buffers it stands in.
-struct Document {
-    text: Vec<u8>,
-    buffers: Buffers,
-    tape: Tape<'static>,
-    max_depth: usize,
+/// Reads a text by its layout, or parses it and learns its layout.
+#[inline]
+fn known_or_parsed(
+    layouts: &mut Layouts,
+    document: &mut Document,
+    parser: &mut Parser,
+    text: &str,
+    marks: Slice<'_>,
+    found: &mut impl FnMut(Found<'_>),
+) -> Result<(), Unreadable> {
+    let hash = layout::hash(marks);
+    if let Some(layout) = layouts.find(hash, text, marks) {
+        let marked = layout.marked(text, marks);
+        let mut event = Event::default();
+        layout.tell(&marked, &mut parser.fragment, &mut event);
+        found(Found::Event(&event, layout.event(&marked).into()));
+        return Ok(());
+    }
+    parser.read(document, text.as_bytes(), found)?;
+    layouts.learn(hash, text, marks);
+    Ok(())
 }
 
-/// A text of this size is usual; buffers begin with room for it.
-const USUAL_BYTES: usize = 4096;
-
-impl Document {
-    fn new(max_depth: usize) -> Self {
-        let buffers = Buffers::with_max_depth(USUAL_BYTES, max_depth);
-        Self { text: Vec::with_capacity(USUAL_BYTES), buffers, tape: Tape(Vec::new()), max_depth }
+/// Marks a text. None if there is anything in it of which its marks don't tell whether it is sound.
+#[inline]
+fn plain<'a>(text: &'a [u8], marks: &mut Marks) -> Option<&'a str> {
+    if text.len() > MOST_MARKED_BYTES {
+        return None;
     }
+    let seen = marks.mark(text);
+    let is_odd = seen.backslash || seen.control_in_string || seen.open_string;
+    if is_odd { None } else { utf8(text) }
+}
 
-    fn read<T>(&mut self, text: &[u8], then: impl FnOnce(tape::Value<'_, '_>) -> T) -> Result<T, Unreadable> {
-        self.take(text);
-        let mut tape = std::mem::replace(&mut self.tape, Tape(Vec::new())).reset();
-        let mut parsed =
-            simd_json::fill_tape_padded(&mut self.text, text.len(), &mut self.buffers, &mut tape);
-        let mended = parsed.is_err().then(|| surrogate::mended(text)).flatten();
-        if let Some(mended) = &mended {
-            tape = tape.reset();
-            self.take(mended);
-            parsed = simd_json::fill_tape_padded(&mut self.text, mended.len(), &mut self.buffers, &mut tape);
-        }
-        let result = match parsed {
-            Ok(()) => Ok(then(tape::Value::root(&tape.0))),
-            Err(error) if matches!(error.error(), ErrorType::DepthLimitExceeded) => Err(Unreadable::TooDeep),
-            Err(_) => Err(Unreadable::NotJson),
-        };
-        self.tape = tape.reset();
-        result
+/// The text, if it is UTF-8. Nearly every one is ASCII, which is faster to see.
+#[allow(unsafe_code)]
+#[inline]
+fn utf8(text: &[u8]) -> Option<&str> {
+    if text.is_ascii() {
+        // SAFETY: ASCII is UTF-8. To ask again is slower than to mark the text (benches/decode.rs).
+        return Some(unsafe { std::str::from_utf8_unchecked(text) });
     }
+    std::str::from_utf8(text).ok()
+}
 
-    /// Takes a text to the place where it is parsed.
-    fn take(&mut self, text: &[u8]) {
-        self.text.clear();
-        self.text.reserve(text.len() + simd_json::INPUT_PADDING);
-        self.text.extend_from_slice(text);
-        self.text.extend_from_slice(&[b' '; simd_json::INPUT_PADDING]);
-    }
-
-    fn shrink(&mut self, keep_bytes: usize) {
-        if self.text.capacity() > keep_bytes {
-            *self = Self::new(self.max_depth);
-        }
+impl Parser {
+    fn read(
+        &mut self,
+        document: &mut Document,
+        text: &[u8],
+        found: &mut impl FnMut(Found<'_>),
+    ) -> Result<(), Unreadable> {
+        let Self { message, fragment } = self;
+        document.read(text, |value| {
+            envelope::open(value, &mut |item| match item {
+                Item::Event(value) => event(value, fragment, found),
+                Item::Message(text) => {
+                    let read = message.read(text.as_bytes(), |value| {
+                        envelope::event(value, &mut |item| give(item, fragment, found));
+                    });
+                    if let Err(unreadable) = read {
+                        found(Found::Rejected(unreadable.rejection()));
+                    }
+                }
+                item => give(item, fragment, found),
+            });
+        })
     }
 }
+
+/// Hands on what is no text of an event.
+fn give(item: Item<'_, tape::Value<'_>>, fragment: &mut Document, found: &mut impl FnMut(Found<'_>)) {
+    match item {
+        Item::Event(value) => event(value, fragment, found),
+        Item::Message(_) => {}
+        Item::Rejected(reason) => found(Found::Rejected(reason)),
+        Item::Control => found(Found::Control),
+        Item::UnknownEnvelope(rejection) => found(Found::UnknownEnvelope(rejection)),
+    }
+}
+
+fn event(value: tape::Value<'_>, fragment: &mut Document, found: &mut impl FnMut(Found<'_>)) {
+    let fields = fields::find(value);
+    let mut event = Event::default();
+    fields::tell(|place| fields.get(place), fields.resources.iter().copied(), fragment, &mut event);
+    found(Found::Event(&event, value.into()));
+}
+
+#[cfg(test)]
+mod tests;

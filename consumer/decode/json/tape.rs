@@ -1,78 +1,105 @@
-//! A parsed value: a view into the parser's tape that is walked once, front to back.
+//! A value on the parser's tape, which is walked front to back.
 
-use simd_json::{Node, StaticNode};
+use simd_json::{Node as Entry, StaticNode};
+use trailmeter_rules::event::{Json, JsonKind, Number};
 
-/// A value on the parser's tape.
+use super::node::{Form, Node};
+
+/// A value and all that is in it.
 #[derive(Clone, Copy)]
-pub struct Value<'t, 'a> {
-    nodes: &'t [Node<'a>],
+pub struct Value<'a> {
+    entries: &'a [Entry<'a>],
 }
 
-impl<'t, 'a> Value<'t, 'a> {
+impl<'a> Value<'a> {
     /// The value that a whole tape holds.
-    pub(super) fn root(nodes: &'t [Node<'a>]) -> Self {
-        Self { nodes }
+    pub fn root(entries: &'a [Entry<'a>]) -> Self {
+        Self { entries }
     }
 
-    /// The node itself, without what is in it.
-    pub(super) fn node(self) -> Option<&'t Node<'a>> {
-        self.nodes.first()
-    }
-
-    /// The text of a string.
-    pub fn as_str(self) -> Option<&'a str> {
-        match self.nodes.first() {
-            Some(Node::String(text)) => Some(text),
-            _ => None,
-        }
-    }
-
-    /// A boolean.
-    pub fn as_bool(self) -> Option<bool> {
-        match self.nodes.first() {
-            Some(Node::Static(StaticNode::Bool(value))) => Some(*value),
-            _ => None,
-        }
-    }
-
-    /// Whether it is an object.
-    pub fn is_object(self) -> bool {
-        matches!(self.nodes.first(), Some(Node::Object { .. }))
-    }
-
-    /// The elements of an array; none of anything else.
-    pub fn elements(self) -> Option<impl Iterator<Item = Value<'t, 'a>>> {
-        let Some(Node::Array { len, .. }) = self.nodes.first() else { return None };
-        let mut rest = &self.nodes[1..];
+    fn elements(self) -> Option<impl Iterator<Item = Self>> {
+        let Some(Entry::Array { len, .. }) = self.entries.first() else { return None };
+        let mut rest = &self.entries[1..];
         Some((0..*len).map_while(move |_| take(&mut rest)))
     }
 
-    /// The members of an object; none of anything else.
-    pub fn members(self) -> impl Iterator<Item = (&'a str, Value<'t, 'a>)> {
-        let len = match self.nodes.first() {
-            Some(Node::Object { len, .. }) => *len,
+    fn members(self) -> impl Iterator<Item = (&'a str, Self)> {
+        let len = match self.entries.first() {
+            Some(Entry::Object { len, .. }) => *len,
             _ => 0,
         };
-        let mut rest = self.nodes.get(1..).unwrap_or_default();
+        let mut rest = self.entries.get(1..).unwrap_or_default();
         (0..len).map_while(move |_| {
-            let key = take(&mut rest)?.as_str()?;
+            let key = take(&mut rest)?.text()?;
             Some((key, take(&mut rest)?))
         })
     }
+}
 
-    /// The member `key`; of several the last, as most readers of JSON take it.
-    pub fn member(self, key: &str) -> Option<Value<'t, 'a>> {
-        self.members().filter(|(name, _)| *name == key).last().map(|(_, value)| value)
+/// Takes the next value off the entries.
+fn take<'a>(rest: &mut &'a [Entry<'a>]) -> Option<Value<'a>> {
+    let size = match rest.first()? {
+        Entry::Object { count, .. } | Entry::Array { count, .. } => count + 1,
+        Entry::String(_) | Entry::Static(_) => 1,
+    };
+    let (entries, behind) = rest.split_at_checked(size)?;
+    *rest = behind;
+    Some(Value { entries })
+}
+
+impl<'a> Node<'a> for Value<'a> {
+    fn form(self) -> Form {
+        match self.entries.first() {
+            Some(Entry::String(_)) => Form::Text,
+            Some(Entry::Object { .. }) => Form::Object,
+            Some(Entry::Array { .. }) => Form::Array,
+            Some(Entry::Static(_)) | None => Form::Scalar,
+        }
+    }
+
+    fn text(self) -> Option<&'a str> {
+        match self.entries.first() {
+            Some(Entry::String(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn is_true(self) -> bool {
+        matches!(self.entries.first(), Some(Entry::Static(StaticNode::Bool(true))))
+    }
+
+    fn each_member(self, mut visit: impl FnMut(&'a str, Self) -> bool) {
+        let _ = self.members().all(|(key, value)| visit(key, value));
+    }
+
+    fn each_element(self, visit: impl FnMut(Self)) {
+        self.elements().into_iter().flatten().for_each(visit);
     }
 }
 
-/// Takes the next value off the nodes.
-fn take<'t, 'a>(rest: &mut &'t [Node<'a>]) -> Option<Value<'t, 'a>> {
-    let size = match rest.first()? {
-        Node::Object { count, .. } | Node::Array { count, .. } => count + 1,
-        Node::String(_) | Node::Static(_) => 1,
-    };
-    let (nodes, behind) = rest.split_at_checked(size)?;
-    *rest = behind;
-    Some(Value { nodes })
+impl<'a> Json<'a> for Value<'a> {
+    fn kind(self) -> JsonKind<'a> {
+        match self.entries.first() {
+            Some(Entry::String(text)) => JsonKind::Text(text),
+            Some(Entry::Array { .. }) => JsonKind::Array,
+            Some(Entry::Object { .. }) => JsonKind::Object,
+            Some(Entry::Static(StaticNode::Bool(truth))) => JsonKind::Truth(*truth),
+            Some(Entry::Static(StaticNode::I64(number))) => JsonKind::Number(Number::Signed(*number)),
+            Some(Entry::Static(StaticNode::U64(number))) => JsonKind::Number(Number::Unsigned(*number)),
+            Some(Entry::Static(StaticNode::F64(number))) => JsonKind::Number(Number::Float(*number)),
+            Some(Entry::Static(_)) | None => JsonKind::Null,
+        }
+    }
+
+    fn member(self, key: &str) -> Option<Self> {
+        Node::member(self, key)
+    }
+
+    fn any_element(self, visit: &mut dyn FnMut(Self) -> bool) -> bool {
+        self.elements().is_some_and(|mut elements| elements.any(visit))
+    }
+
+    fn each_member(self, visit: &mut dyn FnMut(&'a str, Self)) {
+        self.members().for_each(|(key, value)| visit(key, value));
+    }
 }

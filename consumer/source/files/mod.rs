@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
-pub use piece::{FilePieces, Next};
+pub use piece::{FilePieces, Next, Piece};
 
 use super::{
     Announcement, Batch, Batches, Coordination, Position, ShardId, ShardPlan, ShardStatus, Source,

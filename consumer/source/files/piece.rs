@@ -1,13 +1,14 @@
 //! One file's text, read and cut piece by piece.
 
 use std::io::{self, BufReader, Read};
+use std::ops::Range;
 
 use flate2::bufread::MultiGzDecoder;
 
 use crate::decode::compression::Compression;
-use crate::decode::split::{Ending, Splitter};
+use crate::decode::split::{Ending, Marked, Splitter};
 use crate::decode::{Broken, RecordRejection};
-use crate::source::{FileProgress, Units};
+use crate::source::{FileProgress, Span, Units};
 
 /// Bytes read at once.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -19,17 +20,42 @@ pub struct FilePieces {
     text: Text,
     compression: Option<Compression>,
     splitter: Splitter,
-    held: Vec<u8>,
+    buffer: Vec<u8>,
+    /// Of the buffer, what is read but not handed over.
+    held: Range<usize>,
+    cut: Cut,
     /// Something of the file was handed over.
     is_begun: bool,
+}
+
+/// What was cut last.
+#[derive(Default)]
+struct Cut {
+    text: Range<usize>,
+    spans: Vec<Span>,
+    broken: Vec<Broken>,
 }
 
 /// Where the text comes from.
 enum Text {
     /// It is read on.
     Read(Box<dyn Read + Send>),
-    /// It is there: so many bytes of a buffer, and how many of them are handed over.
-    Whole { buffer: Vec<u8>, length: usize, done: usize },
+    /// It is there: so many bytes of the buffer.
+    Whole(usize),
+}
+
+/// A piece of a file, where it was read.
+pub struct Piece<'a> {
+    /// The text.
+    pub text: &'a [u8],
+    /// As [`Units::spans`].
+    pub spans: &'a [Span],
+    /// As [`Units::broken`].
+    pub broken: &'a [Broken],
+    /// The marks of its values, see [`FilePieces::with_marks`].
+    pub marked: Option<&'a Marked>,
+    /// How far the file is read with it.
+    pub progress: FileProgress,
 }
 
 /// What comes next of a file.
@@ -63,7 +89,9 @@ impl FilePieces {
             text: Text::Read(text),
             compression,
             splitter,
-            held: Vec::new(),
+            buffer: Vec::new(),
+            held: 0..0,
+            cut: Cut::default(),
             is_begun: progress.is_some_and(|at| at.offset > 0),
         })
     }
@@ -72,22 +100,26 @@ impl FilePieces {
     pub fn of_text(buffer: Vec<u8>, length: usize, seed: u64, max_event_bytes: usize) -> Self {
         let length = length.min(buffer.len());
         // As of a file that is read.
-        let done = if buffer[..length].starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        let begin = if buffer[..length].starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         Self {
-            text: Text::Whole { buffer, length, done },
+            text: Text::Whole(length),
             compression: None,
             splitter: Splitter::new(max_event_bytes, seed),
-            held: Vec::new(),
+            buffer,
+            held: begin..begin,
+            cut: Cut::default(),
             is_begun: false,
         }
     }
 
+    /// Marks pieces, for a reader that takes them where they were read.
+    pub fn with_marks(self) -> Self {
+        Self { splitter: self.splitter.with_marks(), ..self }
+    }
+
     /// Gives the buffer back, to be used again.
-    pub fn into_buffer(self) -> Option<Vec<u8>> {
-        match self.text {
-            Text::Whole { buffer, .. } => Some(buffer),
-            Text::Read(_) => None,
-        }
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.buffer
     }
 
     /// Whether bytes may be appended to it: plain text only.
@@ -95,11 +127,24 @@ impl FilePieces {
         self.compression.is_none() && !self.splitter.is_dead()
     }
 
-    /// The next piece of at most about `piece_bytes`. With `may_grow`, an end of the file is no end of its text.
+    /// The next piece of at most about `piece_bytes`, to be kept. With `may_grow`, an end of the file is no end of its
+    /// text.
+    ///
+    /// # Errors
+    /// As [`FilePieces::advance`].
+    pub fn next(&mut self, piece_bytes: usize, may_grow: bool) -> io::Result<Next> {
+        let Some(piece) = self.advance(piece_bytes, may_grow)? else { return Ok(Next::Nothing) };
+        let (text, progress) = (piece.text.to_vec(), piece.progress);
+        let Cut { spans, broken, .. } = std::mem::take(&mut self.cut);
+        Ok(Next::Piece(Units { text, spans, broken }, progress))
+    }
+
+    /// The next piece of at most about `piece_bytes`; none if there is nothing more, or not yet. With `may_grow`, an
+    /// end of the file is no end of its text.
     ///
     /// # Errors
     /// The file can't be read; a fault of its compression is part of the piece instead.
-    pub fn next(&mut self, piece_bytes: usize, may_grow: bool) -> io::Result<Next> {
+    pub fn advance(&mut self, piece_bytes: usize, may_grow: bool) -> io::Result<Option<Piece<'_>>> {
         loop {
             let fill = self.fill(piece_bytes)?;
             let ending = match fill {
@@ -108,85 +153,102 @@ impl FilePieces {
                 Fill::End => Ending::Eof,
                 Fill::Torn(_) => Ending::Torn,
             };
-            let mut units = Units::default();
-            let done = self.splitter.cut(&self.held, ending, &mut units.spans, &mut units.broken);
-            let rest = self.held.split_off(done);
-            units.text = std::mem::replace(&mut self.held, rest);
+            let Cut { text, spans, broken } = &mut self.cut;
+            spans.clear();
+            broken.clear();
+            let done = self.splitter.cut(&self.buffer[self.held.clone()], ending, spans, broken);
+            *text = self.held.start..self.held.start + done;
+            self.held.start += done;
             if let Fill::Torn(rejection) = fill {
-                units.broken.push(Broken::Record(rejection));
-                return Ok(self.hand_over(units, true));
+                broken.push(Broken::Record(rejection));
+                return Ok(Some(self.hand_over(true)));
             }
             let is_end = fill == Fill::End;
-            if units.spans.is_empty() && units.broken.is_empty() {
+            if spans.is_empty() && broken.is_empty() {
                 match is_end {
                     false => continue,
-                    true if may_grow => return Ok(Next::Nothing),
-                    true => return Ok(self.last(units)),
+                    true if may_grow => return Ok(None),
+                    true => return Ok(Some(self.last())),
                 }
             }
             if self.splitter.is_skipping() && !is_end {
                 // Not a place to go on from after a restart: hold what was found until the value has passed.
-                return self.past_the_skip(units, piece_bytes);
+                return self.past_the_skip(piece_bytes).map(Some);
             }
-            return Ok(self.hand_over(units, is_end && !may_grow));
+            return Ok(Some(self.hand_over(is_end && !may_grow)));
         }
     }
 
     /// The end of a file that has nothing left to hand over.
-    fn last(&mut self, mut units: Units) -> Next {
+    fn last(&mut self) -> Piece<'_> {
         if !self.is_begun {
             // Nothing but blanks is no record; an array without elements is one.
             let (_, context, _) = self.splitter.progress();
-            let has_text = context != 0 || units.text.iter().any(|byte| !byte.is_ascii_whitespace());
-            if !has_text {
-                units.broken.push(Broken::Record(RecordRejection::Empty));
+            let text = &self.buffer[self.cut.text.clone()];
+            if context == 0 && text.iter().all(u8::is_ascii_whitespace) {
+                self.cut.broken.push(Broken::Record(RecordRejection::Empty));
             }
         }
-        self.hand_over(units, true)
+        self.hand_over(true)
     }
 
     /// Reads on until the value that is too large has passed; the next piece begins behind it.
-    fn past_the_skip(&mut self, mut units: Units, piece_bytes: usize) -> io::Result<Next> {
-        loop {
+    fn past_the_skip(&mut self, piece_bytes: usize) -> io::Result<Piece<'_>> {
+        // What was cut stays where it is: what follows is read behind it.
+        let cut = self.buffer[self.cut.text.clone()].to_vec();
+        let done = loop {
             let fill = self.fill(piece_bytes)?;
-            let done = self.splitter.pass_over(&self.held);
-            self.held.drain(..done);
+            self.held.start += self.splitter.pass_over(&self.buffer[self.held.clone()]);
             match fill {
                 Fill::More if self.splitter.is_skipping() => {}
-                Fill::More => return Ok(self.hand_over(units, false)),
-                Fill::End => return Ok(self.hand_over(units, self.held.is_empty())),
+                Fill::More => break false,
+                Fill::End => break self.held.is_empty(),
                 Fill::Torn(rejection) => {
-                    units.broken.push(Broken::Record(rejection));
-                    return Ok(self.hand_over(units, true));
+                    self.cut.broken.push(Broken::Record(rejection));
+                    break true;
                 }
             }
+        };
+        self.cut.text = self.buffer.len()..self.buffer.len() + cut.len();
+        self.buffer.extend(cut);
+        Ok(self.hand_over(done))
+    }
+
+    fn hand_over(&mut self, done: bool) -> Piece<'_> {
+        self.is_begun = true;
+        let (offset, context, document) = self.splitter.progress();
+        let done = done || self.splitter.is_dead();
+        Piece {
+            text: &self.buffer[self.cut.text.clone()],
+            spans: &self.cut.spans,
+            broken: &self.cut.broken,
+            marked: self.splitter.marked(),
+            progress: FileProgress { offset, context, document, done },
         }
     }
 
-    fn hand_over(&mut self, units: Units, done: bool) -> Next {
-        self.is_begun = true;
-        let (offset, context, document) = self.splitter.progress();
-        Next::Piece(units, FileProgress { offset, context, document, done: done || self.splitter.is_dead() })
-    }
-
     fn fill(&mut self, piece_bytes: usize) -> io::Result<Fill> {
-        let wanted = self.held.len() + piece_bytes.max(CHUNK_BYTES);
+        let more = piece_bytes.max(CHUNK_BYTES);
         let text = match &mut self.text {
             Text::Read(text) => text,
-            Text::Whole { buffer, length, done } => {
-                let end = (*done + wanted - self.held.len()).min(*length);
-                self.held.extend_from_slice(&buffer[*done..end]);
+            Text::Whole(length) => {
+                let end = self.held.end.saturating_add(more).min(*length);
                 // An end is an end once nothing more came, as of a file that is read.
-                let is_end = self.held.len() < wanted;
-                *done = end;
+                let is_end = end - self.held.end < more;
+                self.held.end = end;
                 return Ok(if is_end { Fill::End } else { Fill::More });
             }
         };
-        while self.held.len() < wanted {
-            let old = self.held.len();
-            self.held.resize((old + CHUNK_BYTES).min(wanted), 0);
-            let read = text.read(&mut self.held[old..]);
-            self.held.truncate(old + *read.as_ref().unwrap_or(&0));
+        self.buffer.truncate(self.held.end);
+        self.buffer.drain(..self.held.start);
+        self.held = 0..self.buffer.len();
+        let wanted = self.held.len() + more;
+        while self.buffer.len() < wanted {
+            let old = self.buffer.len();
+            self.buffer.resize((old + CHUNK_BYTES).min(wanted), 0);
+            let read = text.read(&mut self.buffer[old..]);
+            self.buffer.truncate(old + *read.as_ref().unwrap_or(&0));
+            self.held.end = self.buffer.len();
             match (read, self.compression) {
                 (Ok(0), _) => return Ok(Fill::End),
                 (Ok(_), _) => {}

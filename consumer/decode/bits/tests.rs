@@ -1,0 +1,142 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// The same byte by byte, as a reader would.
+fn plainly(text: &[u8]) -> (Vec<(u32, u8)>, Seen) {
+    let (mut marks, mut seen) = (Vec::new(), Seen::default());
+    let (mut in_string, mut escaped, mut in_scalar) = (false, false, false);
+    for (at, &byte) in text.iter().enumerate() {
+        seen.backslash |= byte == b'\\';
+        let was_in_scalar = std::mem::take(&mut in_scalar);
+        // A backslash is one wherever it stands: sound JSON has none outside of strings.
+        let is_escaped = std::mem::take(&mut escaped);
+        escaped = byte == b'\\' && !is_escaped;
+        if byte == b'"' && !is_escaped {
+            in_string = !in_string;
+            marks.push((at as u32, byte));
+        } else if in_string {
+            seen.control_in_string |= byte < 0x20;
+        } else if b"{}[],:".contains(&byte) {
+            marks.push((at as u32, byte));
+        } else if !b" \t\r\n".contains(&byte) {
+            in_scalar = true;
+            if !was_in_scalar {
+                marks.push((at as u32, SCALAR));
+            }
+        }
+    }
+    seen.open_string = in_string;
+    (marks, seen)
+}
+
+/// Where the first value ends, if all its bytes are allowed.
+fn end_plainly(text: &[u8], is_allowed: impl Fn(u8) -> bool) -> Option<usize> {
+    let (marks, _) = plainly(text);
+    let mut depth = 0;
+    for (at, kind) in marks {
+        depth += i32::from(matches!(kind, b'{' | b'['));
+        depth -= i32::from(matches!(kind, b'}' | b']'));
+        if depth <= 0 && matches!(kind, b'}' | b']') {
+            let end = at as usize + 1;
+            return text[..end].iter().all(|byte| is_allowed(*byte)).then_some(end);
+        }
+    }
+    None
+}
+
+/// What is odd, and control characters outside of strings.
+fn special(text: &[u8]) -> (Vec<u32>, Vec<u32>) {
+    let (marks, _) = plainly(text);
+    let (mut odd, mut breaks) = (Vec::new(), Vec::new());
+    for (at, byte) in text.iter().enumerate() {
+        let quotes = marks.iter().filter(|(mark, kind)| (*mark as usize) < at && *kind == b'"').count();
+        if *byte < 0x20 && quotes % 2 == 0 {
+            breaks.push(at as u32);
+        } else if *byte < 0x20 || *byte == b'\\' {
+            odd.push(at as u32);
+        }
+    }
+    (odd, breaks)
+}
+
+fn check(text: &[u8]) {
+    let (expect, seen) = plainly(text);
+    for kernel in Kernel::available() {
+        let mut marks = Marks::new(kernel);
+        // Room that was used before is not told from new room.
+        marks.mark(&[b'{'; 300]);
+        assert_eq!(marks.mark(text), seen, "{kernel:?} {}", text.escape_ascii());
+        let all = |marks: &Marks| -> Vec<(u32, u8)> {
+            let Slice { at, kinds, .. } = marks.all();
+            at.iter().copied().zip(kinds.iter().copied()).collect()
+        };
+        let found = all(&marks);
+        assert_eq!(found, expect, "{kernel:?} {}", text.escape_ascii());
+        marks.mark_all(text);
+        assert_eq!(all(&marks), expect, "{kernel:?} {}", text.escape_ascii());
+        let (odd, breaks) = special(text);
+        assert_eq!(
+            (marks.odd(), marks.breaks()),
+            (&odd[..], &breaks[..]),
+            "{kernel:?} {}",
+            text.escape_ascii()
+        );
+        if text.starts_with(b"{") {
+            let close = marks.close_of(0).map(|mark| found[mark].0 as usize + 1);
+            let end = end_plainly(text, |_| true);
+            assert_eq!(close, end, "{kernel:?} {}", text.escape_ascii());
+            let end = end_plainly(text, |byte| byte >= 0x20);
+            assert_eq!(kernel.end_of(text), end, "{kernel:?} {}", text.escape_ascii());
+        }
+    }
+}
+
+#[test]
+fn strings_brackets_and_scalars() {
+    for text in [
+        r#"{"a":1,"b":[true,null],"c":{"d":"{[\"]}"}}"#,
+        r#"{ "a" : -1.5e3 , "\\" : "\\\"" } trailing"#,
+        "{\"a\n\":1}",
+        "{\"\u{e9}\":1}",
+        "{}{}",
+        "",
+        "{\"a",
+    ] {
+        check(text.as_bytes());
+        // The same across the borders of blocks.
+        for before in [1, 30, 61, 62, 63, 64, 127] {
+            check(format!("{{\"{}\":{text}", "\\\\".repeat(before)).as_bytes());
+            check(format!("{{\"{}\":{text}", "x".repeat(before)).as_bytes());
+        }
+    }
+}
+
+#[test]
+fn every_byte_is_told_alike_inside_and_outside_of_strings() {
+    for byte in 0..=255 {
+        check(&[b'{', byte, b'1', byte, b'}']);
+        check(&[b'{', b'"', byte, b'"', b'}']);
+    }
+}
+
+#[test]
+fn more_marks_than_a_register_holds() {
+    for length in [15, 16, 17, 31, 32, 33, 48, 63, 64, 65, 200] {
+        check("[".repeat(length).as_bytes());
+        check(format!("{{{}{}}}", "[".repeat(length), "]".repeat(length)).as_bytes());
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_marked_alike(text in "[{}\\[\\]:,\"\\\\a1 \né]{0,200}") {
+        check(text.as_bytes());
+        check(format!("{{{text}").as_bytes());
+    }
+
+    #[test]
+    fn any_bytes_are_marked_alike(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        check(&bytes);
+    }
+}
