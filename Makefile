@@ -43,7 +43,7 @@ tools: ## Installs what the tests need: Prometheus, Alertmanager and Chromium fr
 test: tools ## All tests, with what they need
 	cargo test --workspace $(FEATURES)
 	PYTHONPATH=$(abspath $(PYTHON)) python3 -m unittest discover -s tests/oracle -q
-	TRAILMETER=$(DEBUG)/trailmeter python3 -m unittest discover -s $(PEERS) -q
+	TRAILMETER=$(DEBUG)/trailmeter PYTHONPATH=$(abspath $(PEERS)/python) python3 -m unittest discover -s $(PEERS) -q
 
 lint: ## Formatting, clippy, docs; warnings are errors
 	cargo fmt --all -- --check
@@ -54,7 +54,7 @@ lint: ## Formatting, clippy, docs; warnings are errors
 soak: tools ## 200,000 events through a stream that is split and merged, with 20 kills
 	TRAILMETER_SOAK_EVENTS=200000 cargo test --release $(FEATURES) --test kinesis soak -- --nocapture
 
-bench: tools ## Speed of the pipeline by stage, memory of many callers, time from a call to a page
+bench: tools ## Speed of the pipeline by stage, memory of many callers, time from a call to a page, gzip by library
 	cargo bench --bench pipeline
 	cargo bench --bench rules
 	cargo bench --bench memory

@@ -23,8 +23,11 @@ const ROUNDS: usize = 9;
 /// Inflates a member into a buffer that has room for it; returns how many bytes came out.
 type Inflate = Box<dyn FnMut(&[u8], &mut [u8]) -> usize>;
 
-/// Libraries by name. A decoder is made once and used for every file where the library lets it.
-const LIBRARIES: [(&str, fn() -> Inflate); 2] = [("libdeflater", libdeflater), ("zlib-rs", zlib_rs)];
+/// A library by name, and what makes a decoder of it.
+type Library = (&'static str, fn() -> Inflate);
+
+/// A decoder is made once and used for every file where the library lets it.
+const LIBRARIES: [Library; 2] = [("libdeflater", libdeflater), ("zlib-rs", zlib_rs)];
 
 fn libdeflater() -> Inflate {
     let mut decompressor = Decompressor::new();
@@ -60,7 +63,7 @@ fn main() {
     tell(library.0, threads, bytes, began.elapsed().as_secs_f64());
 }
 
-fn named(name: &str) -> (&'static str, fn() -> Inflate) {
+fn named(name: &str) -> Library {
     let names = LIBRARIES.map(|(name, _)| name).join(", ");
     *LIBRARIES
         .iter()
@@ -133,7 +136,11 @@ fn compare() {
         }
     }
     let packed: usize = files.iter().map(Vec::len).sum();
-    println!("{} files, gzip ratio {:.1}; medians of {ROUNDS} rounds", files.len(), bytes as f64 / packed as f64);
+    println!(
+        "{} files, gzip ratio {:.1}; medians of {ROUNDS} rounds",
+        files.len(),
+        bytes as f64 / packed as f64
+    );
     for ((name, _), seconds) in LIBRARIES.iter().zip(&mut seconds) {
         seconds.sort_by(f64::total_cmp);
         tell(name, 1, bytes, seconds[ROUNDS / 2]);

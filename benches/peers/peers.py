@@ -211,18 +211,22 @@ def inflate_libdeflate(folder, threads):
     return inflating(lambda data, size: deflate.gzip_decompress(data, size), folder, threads)
 
 
+# These take a buffer that is just full for one that is too small, and make a larger one.
+ROOM = 64
+
+
 def inflate_isal(folder, threads):
     from isal import isal_zlib
-    return inflating(lambda data, size: isal_zlib.decompress(data, wbits=31, bufsize=size), folder, threads)
+    return inflating(lambda data, size: isal_zlib.decompress(data, wbits=31, bufsize=size + ROOM), folder, threads)
 
 
 def inflate_zlib_ng(folder, threads):
     from zlib_ng import zlib_ng
-    return inflating(lambda data, size: zlib_ng.decompress(data, wbits=31, bufsize=size), folder, threads)
+    return inflating(lambda data, size: zlib_ng.decompress(data, wbits=31, bufsize=size + ROOM), folder, threads)
 
 
 def inflate_zlib(folder, threads):
-    return inflating(lambda data, size: zlib.decompress(data, wbits=31, bufsize=size), folder, threads)
+    return inflating(lambda data, size: zlib.decompress(data, wbits=31, bufsize=size + ROOM), folder, threads)
 
 
 PEERS = {
