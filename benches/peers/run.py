@@ -63,17 +63,16 @@ TITLES = {
 
 def main(arguments=None):
     options = parse(arguments)
-    threads = options.threads
-    keep_to_cores(threads)
     # In this order: a bench comes with the program as its dev-dependencies make it, which is not the one to measure.
     inflate = options.inflate or build("--bench", "inflate")
     trailmeter = options.trailmeter or build("--bin", "trailmeter")
     made = corpus.make(trailmeter, options.cache, options.events, options.seed, options.bytes_per_event)
     with tempfile.TemporaryDirectory() as folder:
         rows = pathlib.Path(folder) / "rows.json"
-        everyone = contenders(made.folder, trailmeter, inflate, rows, threads, options.corpus)
+        everyone = contenders(made.folder, trailmeter, inflate, rows, options.threads, options.corpus)
         if options.only:
             everyone = [one for one in everyone if one.name in options.only]
+        keep_to_cores(options.threads)
         warm(made.folder)
         runs, left_out = rounds(everyone, made.folder, rows, options.rounds, options.limit)
     print(report(made, everyone, runs, left_out, options), end="")
@@ -261,7 +260,7 @@ def failure(code, wrong, is_late, limit):
 
 
 def watch(process, is_over, most):
-    """Sums up what a process and those below it have resident, again and again."""
+    """Sums up what a process and those below it have resident, again and again; pages that they share count for each."""
     while True:
         most[0] = max(most[0], sum(map(resident, family(process))))
         if is_over.wait(0.02):
