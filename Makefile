@@ -6,15 +6,19 @@ SHELL := /bin/bash
 FEATURES := --features failpoints
 SERVERS := tests/servers
 PYTHON := $(SERVERS)/python
+DEBUG = $(abspath $(or $(CARGO_TARGET_DIR),target))/debug
+PEERS := benches/peers
+# Of `python3 benches/peers/run.py --help`.
+PEERS_OPTIONS ?=
 FUZZ_SECONDS ?= 60
 FUZZ_LOG := tests/fuzz/artifacts/log
 # As root apt works as it is; anyone else is told what to install.
 APT_PACKAGES := prometheus prometheus-alertmanager chromium
 
-.PHONY: help tools test lint soak bench fuzz fuzz-check fuzz-build
+.PHONY: help tools test lint soak bench bench-peers fuzz fuzz-check fuzz-build
 
 help: ## What can be made
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 13
 
 tools: ## Installs what the tests need: Prometheus, Alertmanager and Chromium from Debian, kinesis-local and playwright from npm, ministack from PyPI
 	@command -v python3 >/dev/null || { echo "python3 is needed: install it with your package manager"; exit 1; }
@@ -39,6 +43,7 @@ tools: ## Installs what the tests need: Prometheus, Alertmanager and Chromium fr
 test: tools ## All tests, with what they need
 	cargo test --workspace $(FEATURES)
 	PYTHONPATH=$(abspath $(PYTHON)) python3 -m unittest discover -s tests/oracle -q
+	TRAILMETER=$(DEBUG)/trailmeter PYTHONPATH=$(abspath $(PEERS)/python) python3 -m unittest discover -s $(PEERS) -q
 
 lint: ## Formatting, clippy, docs; warnings are errors
 	cargo fmt --all -- --check
@@ -49,11 +54,20 @@ lint: ## Formatting, clippy, docs; warnings are errors
 soak: tools ## 200,000 events through a stream that is split and merged, with 20 kills
 	TRAILMETER_SOAK_EVENTS=200000 cargo test --release $(FEATURES) --test kinesis soak -- --nocapture
 
-bench: tools ## Speed of the pipeline by stage, memory of many callers, time from a call to a page
+bench: tools ## Speed of the pipeline by stage, memory of many callers, time from a call to a page, gzip by library
 	cargo bench --bench pipeline
 	cargo bench --bench rules
 	cargo bench --bench memory
 	cargo bench --bench paging
+	cargo bench --bench inflate
+
+bench-peers: ## Speed of `scan` beside ClickHouse, DuckDB, polars, jq and Python on the same files (installs 1.2 GB of Python packages)
+	@python3 -m pip --version >/dev/null 2>&1 || { echo "pip for python3 is needed: install python3-pip with your package manager"; exit 1; }
+	@if [ ! -e $(PEERS)/python/.installed ] || [ $(PEERS)/requirements.txt -nt $(PEERS)/python/.installed ]; then \
+		python3 -m pip install --quiet --disable-pip-version-check --no-warn-conflicts --root-user-action ignore --upgrade --target $(PEERS)/python -r $(PEERS)/requirements.txt && touch $(PEERS)/python/.installed; \
+	fi
+	@command -v jq >/dev/null || [ "$$(id -u)" != 0 ] || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends jq; }
+	PYTHONPATH=$(abspath $(PEERS)/python) python3 $(PEERS)/run.py $(PEERS_OPTIONS)
 
 # A fuzz target that no longer fits the code is an error where it can't be fuzzed, too.
 fuzz-check:
