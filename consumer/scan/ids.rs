@@ -1,125 +1,226 @@
-//! Event ids that were seen, by all threads: exact, 16 bytes each.
+//! Event ids that were seen, by all threads: exact.
+//!
+//! Each id takes 16 bytes of a table in memory. Once all tables take what they may, full ones are written to disk
+//! ([`spill`]), and what stays of their ids in memory is a filter of 12 bits each.
 
+mod spill;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use memmap2::MmapMut;
 use parking_lot::Mutex;
 
 use crate::duplicates::{hash, number_of};
-
-/// Parts, so that threads seldom wait for each other.
-const PARTS: usize = 256;
+use spill::Spilled;
 
 /// The ids.
-pub struct Ids([Mutex<Table>; PARTS]);
+pub struct Ids {
+    /// Parts by the hash of the id, so that threads seldom wait for each other.
+    parts: Box<[Mutex<Part>]>,
+    /// What tables may take, in bytes, and what they take.
+    memory: u64,
+    taken: AtomicU64,
+    folder: PathBuf,
+    failure: Mutex<Option<io::Error>>,
+}
+
+#[derive(Default)]
+struct Part {
+    table: Table,
+    spilled: Spilled,
+}
+
+/// Parts for each thread.
+const PARTS_PER_THREAD: usize = 8;
+/// Ids for which there is room from the start.
+const MOST_ROOM: usize = 64 << 20;
 
 impl Ids {
-    /// None yet, and room for about so many.
-    pub fn with_room(ids: usize) -> Self {
-        Self(std::array::from_fn(|_| Mutex::new(Table::with_room(ids / PARTS))))
+    /// None yet, and room for about so many, for so many threads. Tables take up to `memory` bytes; beyond that ids are
+    /// kept in files in `folder`, which vanish with the process.
+    pub fn new(about: usize, threads: usize, memory: u64, folder: PathBuf) -> Self {
+        let parts = (threads * PARTS_PER_THREAD).next_power_of_two().min(256);
+        let ids = Self {
+            parts: (0..parts).map(|_| Mutex::default()).collect(),
+            memory,
+            taken: AtomicU64::new(0),
+            folder,
+            failure: Mutex::default(),
+        };
+        let places = Table::places_for(about.min(MOST_ROOM) / parts);
+        if (places * PLACE_BYTES * parts) as u64 <= memory {
+            for part in &ids.parts {
+                ids.grow(&mut part.lock().table, places);
+            }
+        }
+        ids
     }
 
     /// Has the memory that [`Ids::is_known`] will look at brought near, while there is something else to do.
     #[inline]
     pub fn prefetch(&self, id: &str) {
         let hash = hash(number_of(id));
-        self.0[hash as usize % PARTS].lock().prefetch(hash);
+        self.part(hash).lock().table.prefetch(hash);
     }
 
-    /// Remembers an id. True if it was known.
+    /// Remembers an id. True if it was known. After a failure of the disk, which [`Ids::failure`] tells, nothing is.
     pub fn is_known(&self, id: &str) -> bool {
         let id = number_of(id);
         let hash = hash(id);
+        let mut part = self.part(hash).lock();
+        let Part { table, spilled } = &mut *part;
+        if table.is_full() && !self.grow(table, table.len() * 2) {
+            // A first table is had in any case: there is no going on without one.
+            let written = match table.len() {
+                0 => table.resize(Table::FIRST),
+                _ => spilled.write(table.take(), &self.folder),
+            };
+            self.note(written);
+        }
+        if table.is_full() {
+            return false;
+        }
+        if !table.insert(id, hash) {
+            return true;
+        }
+        match spilled.holds(id) {
+            Ok(is_known) => is_known,
+            Err(error) => {
+                self.note(Err(error));
+                false
+            }
+        }
+    }
+
+    /// Why ids could not be written or read. The counts are then not to be trusted.
+    pub fn failure(&self) -> Option<io::Error> {
+        self.failure.lock().take()
+    }
+
+    /// Whether there is such a failure.
+    pub fn has_failed(&self) -> bool {
+        self.failure.lock().is_some()
+    }
+
+    fn part(&self, hash: u64) -> &Mutex<Part> {
         // The table takes its places from the upper end of the hash.
-        !self.0[hash as usize % PARTS].lock().insert(id, hash)
+        &self.parts[hash as usize % self.parts.len()]
+    }
+
+    /// Makes a table larger, if there is memory for it.
+    fn grow(&self, table: &mut Table, places: usize) -> bool {
+        let places = places.max(Table::FIRST);
+        let more = ((places - table.len()) * PLACE_BYTES) as u64;
+        if self.taken.fetch_add(more, Ordering::Relaxed) + more > self.memory {
+            self.taken.fetch_sub(more, Ordering::Relaxed);
+            return false;
+        }
+        table.resize(places).is_ok()
+    }
+
+    fn note(&self, result: io::Result<()>) {
+        if let Err(error) = result {
+            self.failure.lock().get_or_insert(error);
+        }
     }
 }
 
-/// Ids side by side: a look-up is one look into memory, which is all that it costs where there are many.
+/// Ids side by side, each at the place of its hash or the next that is free: a look-up is one look into memory, which is
+/// all that it costs where there are many.
 #[derive(Default)]
 struct Table {
-    /// 0: free. A power of two in number, or none.
-    places: Vec<u128>,
-    len: usize,
+    /// 16 bytes a place, zero: free. A power of two in number, or none.
+    places: Option<MmapMut>,
+    taken: usize,
     has_zero: bool,
 }
 
-const FIRST_PLACES: usize = 64;
+/// Bytes of an id.
+const PLACE_BYTES: usize = 16;
 
 impl Table {
-    fn with_room(ids: usize) -> Self {
-        let places = (ids * 4 / 3).next_power_of_two().max(FIRST_PLACES);
-        Self { places: vec![0; places], ..Self::default() }
+    /// Places of the smallest.
+    const FIRST: usize = 256;
+
+    /// How many places hold so many ids.
+    fn places_for(ids: usize) -> usize {
+        (ids * 4 / 3).next_power_of_two().max(Self::FIRST)
+    }
+
+    fn places(&self) -> &[[u8; PLACE_BYTES]] {
+        self.places.as_deref().unwrap_or_default().as_chunks().0
+    }
+
+    fn places_mut(&mut self) -> &mut [[u8; PLACE_BYTES]] {
+        self.places.as_deref_mut().unwrap_or_default().as_chunks_mut().0
+    }
+
+    fn len(&self) -> usize {
+        self.places().len()
+    }
+
+    fn is_full(&self) -> bool {
+        self.taken * 4 >= self.len() * 3
     }
 
     #[allow(unsafe_code)]
     fn prefetch(&self, hash: u64) {
         #[cfg(target_arch = "x86_64")]
-        if let Some(place) = self.places.get((hash >> 32) as usize & self.places.len().wrapping_sub(1)) {
+        if let Some(place) = self.places().get((hash >> 32) as usize & self.len().wrapping_sub(1)) {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
             // SAFETY: a hint about memory that is there; nothing is read. Without it each id of a large history waits
             // for memory (benches/decode.rs).
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(place).cast()) };
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(place.as_ptr().cast()) };
         }
     }
 
-    /// False if the id was in it.
+    /// False if the id was in it. There is a free place.
     fn insert(&mut self, id: u128, hash: u64) -> bool {
         if id == 0 {
             return !std::mem::replace(&mut self.has_zero, true);
         }
-        if self.len * 4 >= self.places.len() * 3 {
-            self.grow();
-        }
-        let place = self.place(id, hash);
-        let is_new = self.places[place] == 0;
-        self.places[place] = id;
-        self.len += usize::from(is_new);
-        is_new
-    }
-
-    /// Where it is, or the free place where it belongs.
-    fn place(&self, id: u128, hash: u64) -> usize {
-        let mask = self.places.len() - 1;
-        let mut place = (hash >> 32) as usize & mask;
-        while self.places[place] != 0 && self.places[place] != id {
-            place = (place + 1) & mask;
-        }
-        place
-    }
-
-    fn grow(&mut self) {
-        let more = (self.places.len() * 2).max(FIRST_PLACES);
-        let ids = std::mem::replace(&mut self.places, vec![0; more]);
-        for id in ids.into_iter().filter(|id| *id != 0) {
-            let place = self.place(id, hash(id));
-            self.places[place] = id;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn as_a_set_has_it(ids in proptest::collection::vec(0u128..300, 0..600)) {
-            let (mut table, mut set) = (Table::default(), HashSet::new());
-            for id in ids {
-                // Also ids whose hashes are alike.
-                prop_assert_eq!(table.insert(id, hash(id)), set.insert(id));
-                prop_assert_eq!(table.insert(id << 64, hash(id << 64)), set.insert(id << 64));
+        let (mask, mut place) = (self.len() - 1, (hash >> 32) as usize);
+        let places = self.places_mut();
+        loop {
+            let found = &mut places[place & mask];
+            match u128::from_ne_bytes(*found) {
+                0 => {
+                    *found = id.to_ne_bytes();
+                    self.taken += 1;
+                    return true;
+                }
+                known if known == id => return false,
+                _ => place += 1,
             }
         }
     }
 
-    #[test]
-    fn texts_that_are_no_uuids_are_ids_too() {
-        let ids = Ids::with_room(0);
-        for id in ["a", "b", "00000000-0000-0000-0000-000000000000", "293ba626-3be5-4a26-ab1b-0f4c54f49959"] {
-            assert!(!ids.is_known(id) && ids.is_known(id), "{id}");
+    fn resize(&mut self, places: usize) -> io::Result<()> {
+        let memory = MmapMut::map_anon(places * PLACE_BYTES)?;
+        // Of many small pages each look-up would wait for another one; a system that knows no large ones goes without.
+        #[cfg(target_os = "linux")]
+        memory.advise(memmap2::Advice::HugePage).ok();
+        let old = std::mem::replace(self, Self { places: Some(memory), taken: 0, has_zero: self.has_zero });
+        for id in old.ids() {
+            self.insert(id, hash(id));
         }
+        Ok(())
+    }
+
+    fn ids(&self) -> impl Iterator<Item = u128> {
+        self.places().iter().map(|place| u128::from_ne_bytes(*place)).filter(|id| *id != 0)
+    }
+
+    /// All ids but zero, which is kept; the table is then empty and as large as before.
+    fn take(&mut self) -> Vec<u128> {
+        let ids = self.ids().collect();
+        self.places_mut().fill([0; PLACE_BYTES]);
+        self.taken = 0;
+        ids
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,8 +50,6 @@ const MOST_WHOLE_BYTES: usize = 8 << 20;
 const MOST_TEXT_BYTES: usize = 32 << 20;
 /// What an event takes of a delivery file: 1.3 to 1.9 KB that are compressed to a ninth.
 const COMPRESSED_EVENT_BYTES: u64 = 180;
-/// Ids for which there is room from the start.
-const MOST_ROOM: usize = 64 << 20;
 /// Files of which it is told what was wrong; of the others the number is.
 const MOST_NOTES: usize = 1000;
 
@@ -78,6 +76,8 @@ pub struct Options {
     pub limits: Limits,
     /// How many threads.
     pub threads: usize,
+    /// What the ids of events may take of memory, in bytes; beyond it they are kept on disk.
+    pub memory: u64,
     /// Now, in seconds since 1970: later events are rejected.
     pub now_s: i64,
 }
@@ -162,13 +162,20 @@ pub struct Outcome {
     pub notes: Vec<Note>,
     /// Further files of that kind.
     pub more_notes: usize,
+    /// Why the ids of events could not be kept: the counts are not to be trusted.
+    pub failure: Option<std::io::Error>,
     /// It was ended before all files were read.
     pub is_interrupted: bool,
 }
 
 /// Counts the files. Blocks until it is done, or stopped.
 pub fn run(options: &Options, progress: &Progress) -> Outcome {
-    let (next, ids) = (AtomicUsize::new(0), Ids::with_room(about_events(&options.files)));
+    let (next, ids) = (AtomicUsize::new(0), Ids::new(
+        about_events(&options.files),
+        options.threads.max(1),
+        options.memory,
+        std::env::temp_dir(),
+    ));
     let notes = Mutex::default();
     let matching = options.rules.clone().map(Matching::new);
     let parts: Vec<Part> = std::thread::scope(|scope| {
@@ -190,6 +197,7 @@ pub fn run(options: &Options, progress: &Progress) -> Outcome {
     notes.sort_by_key(|(at, _)| *at);
     outcome.more_notes = notes.len().saturating_sub(MOST_NOTES);
     outcome.notes = notes.into_iter().take(MOST_NOTES).map(|(_, note)| note).collect();
+    outcome.failure = ids.failure();
     outcome.is_interrupted = progress.is_stopped.load(Ordering::Relaxed);
     outcome
 }
@@ -197,7 +205,7 @@ pub fn run(options: &Options, progress: &Progress) -> Outcome {
 /// About how many events files hold, by their size. Too many costs nothing: memory is taken when it is written to.
 fn about_events(files: &[PathBuf]) -> usize {
     let bytes: u64 = files.iter().filter_map(|file| Some(file.metadata().ok()?.len())).sum();
-    usize::try_from(bytes / COMPRESSED_EVENT_BYTES).unwrap_or(usize::MAX).min(MOST_ROOM)
+    usize::try_from(bytes / COMPRESSED_EVENT_BYTES).unwrap_or(usize::MAX)
 }
 
 /// What one thread counted.
@@ -212,6 +220,7 @@ struct Worker<'a> {
     options: &'a Options,
     progress: &'a Progress,
     notes: &'a Mutex<Vec<(usize, Note)>>,
+    ids: &'a Ids,
     decoder: Decoder,
     counting: Counting<'a>,
     matching: Option<&'a Matching>,
@@ -231,11 +240,11 @@ impl<'a> Worker<'a> {
         let decoder = Decoder::new(options.limits);
         let counting = Counting::new(options, ids, matching.map(Matching::detector));
         let (gzip, data, text) = (WholeGzip::default(), Vec::new(), Vec::new());
-        Self { options, progress, notes, decoder, counting, matching, gzip, data, text }
+        Self { options, progress, notes, ids, decoder, counting, matching, gzip, data, text }
     }
 
     fn run(mut self, next: &AtomicUsize) -> Part {
-        while !self.progress.is_stopped.load(Ordering::Relaxed) {
+        while !self.progress.is_stopped.load(Ordering::Relaxed) && !self.ids.has_failed() {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(path) = self.options.files.get(at) else { break };
             let error = self.read(path).err().map(|error| error.to_string());

@@ -1,11 +1,10 @@
-//! Sums and ids.
+//! Sums.
 
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
 use super::groups::{END, Groups};
-use super::ids::Ids;
 use super::*;
 
 proptest! {
@@ -30,13 +29,6 @@ proptest! {
         parts.iter().for_each(|part| sums.add(part));
         prop_assert_eq!(sums.rows(), expect.into_iter().collect::<Vec<_>>());
     }
-}
-
-#[test]
-fn an_id_is_new_once() {
-    let ids = Ids::with_room(0);
-    let known = ["a", "b", "a", "", "", "b"].map(|id| ids.is_known(id));
-    assert_eq!(known, [false, false, true, false, true, true]);
 }
 
 #[test]
