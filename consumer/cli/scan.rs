@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::signal::unix::{SignalKind, signal};
 use trailmeter_rules::{Matching, RuleSet, SourceFile};
 
 use super::rules::Named;
@@ -19,15 +20,17 @@ use crate::decode::Limits;
 use crate::event::judge::Policy;
 use crate::event::time::{self, DAY_S};
 use crate::report::{About, Format, Report};
+use crate::s3::Location;
 use crate::scan::field::Field;
-use crate::scan::{self, Options, Outcome, Progress};
-use crate::source::files::{STDIN, list};
+use crate::scan::input::{self, Input};
+use crate::scan::layout::{PassedOver, Reason, Wanted};
+use crate::scan::{self, Options, Outcome, Progress, s3};
 use crate::system_clock;
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ScanArguments {
-    /// Files, folders, globs, or `-` for standard input
+    /// Files, folders, globs, s3://BUCKET/PREFIX, or `-` for standard input
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<String>,
     /// Count by these fields
@@ -48,6 +51,15 @@ pub struct ScanArguments {
     /// Only calls before then
     #[arg(long, env = "TRAILMETER_UNTIL", value_name = "TIME")]
     until: Option<String>,
+    /// Of CloudTrail's folders, only those of these accounts: the ones that were delivered to
+    #[arg(long, env = "TRAILMETER_ACCOUNTS", value_name = "ID,…", value_delimiter = ',')]
+    account: Vec<String>,
+    /// Of CloudTrail's folders, only those of these regions: the ones that were delivered in
+    #[arg(long, env = "TRAILMETER_REGIONS", value_name = "NAME,…", value_delimiter = ',')]
+    region: Vec<String>,
+    /// With --until: folders of so many days after it are read, too, for events that were delivered late
+    #[arg(long, env = "TRAILMETER_DELIVERED_WITHIN", value_name = "DAYS", default_value = "2d", value_parser = days)]
+    delivered_within: i64,
     /// How the result is printed
     #[arg(long, env = "TRAILMETER_FORMAT", value_enum, default_value = "table")]
     format: Format,
@@ -83,6 +95,14 @@ Examples:
   trailmeter scan ./AWSLogs --pack all --rules sigma/              what rules would have matched
   trailmeter scan ./AWSLogs --group-by aws_region,tls_version --format csv --output tls.csv
   zcat events.ndjson.gz | trailmeter scan - --fail-on weak
+  trailmeter scan s3://my-trail/AWSLogs --since 30d --account 111122223333 --region eu-central-1,us-east-1
+
+S3: credentials, region and endpoint are those of the AWS SDKs (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL_S3, …); it takes
+s3:ListBucket and s3:GetObject. Of CloudTrail's layout, […/]AWSLogs/[o-ID/]ACCOUNT/CloudTrail/REGION/YEAR/MONTH/DAY/, only
+the folders are listed that are asked for; digests, insights and other services' logs are passed over unless they are
+named. Days are those of delivery: --since leaves out earlier ones, --until those more than --delivered-within after it.
+--account and --region go by the folders' names, --where 'ct.account = …' by what the events say: a call from one account
+to another is delivered to both, and one of a global service, such as IAM, in us-east-1.
 
 Fields: account_id principal identity_type session signature_version presigned tls_version key_id key_kind event_source
 event_name aws_region source_ip user_agent client client_version likely_sigv2 bucket error_code vpc_endpoint_id
@@ -93,6 +113,7 @@ Exit codes: 0 fine; 1 failed, interrupted, or --fail-on without a call to judge;
 pub fn run(arguments: &ScanArguments) -> Result<(), Failure> {
     let now_s = (system_clock()() / 1000).cast_signed();
     let options = options(arguments, now_s)?;
+    let places = Places::named(arguments, &options)?;
     let report = Report {
         format: arguments.format,
         group_by: options.group_by.clone(),
@@ -102,8 +123,14 @@ pub fn run(arguments: &ScanArguments) -> Result<(), Failure> {
     };
     // Opened first: nobody waits an hour to be told that it can't be written.
     let output = arguments.output.as_deref().map(create).transpose()?;
-    let outcome = scanned(options)?;
+    let outcome = scanned(options, places)?;
+    if let (Some(failure), 0) = (&outcome.failure, outcome.totals.events()) {
+        return Err(Failure::Runtime(anyhow::anyhow!("{failure}")));
+    }
     write(&report, &outcome, output)?;
+    if let Some(failure) = &outcome.failure {
+        return Err(Failure::Runtime(anyhow::anyhow!("{failure}; what was read by then is counted")));
+    }
     if outcome.is_interrupted {
         return Err(Failure::Runtime(anyhow::anyhow!("interrupted: not all files were read")));
     }
@@ -129,10 +156,6 @@ fn options(arguments: &ScanArguments, now_s: i64) -> Result<Options, Failure> {
         let option = option.to_owned();
         move |why: String| Failure::Usage(format!("{option}: {why}"))
     };
-    let files = list(&arguments.paths).map_err(Failure::Usage)?;
-    if files.is_empty() {
-        return Err(Failure::Usage(format!("{} names no file", arguments.paths.join(" "))));
-    }
     let group_by: Result<Vec<Field>, String> =
         arguments.group_by.iter().map(|name| Field::parse(name.trim())).collect();
     let mut group_by = group_by.map_err(usage("--group-by"))?;
@@ -153,8 +176,8 @@ fn options(arguments: &ScanArguments, now_s: i64) -> Result<Options, Failure> {
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let options = Options {
-        threads: arguments.threads.map_or(cores, usize::from).min(files.len()),
-        files,
+        inputs: Arc::default(),
+        threads: arguments.threads.map_or(cores, usize::from),
         group_by,
         only: arguments.condition.as_deref().map(condition).transpose()?,
         rules: rules(arguments)?,
@@ -166,6 +189,92 @@ fn options(arguments: &ScanArguments, now_s: i64) -> Result<Options, Failure> {
         now_s,
     };
     Ok(options)
+}
+
+/// Days: `2d`.
+fn days(text: &str) -> Result<i64, String> {
+    let days = text.strip_suffix('d').unwrap_or(text).parse::<i64>().ok();
+    days.filter(|days| (0..=4000).contains(days))
+        .ok_or_else(|| format!("{text:?} is no number of days: write 2d"))
+}
+
+/// What the paths name.
+struct Places {
+    paths: Vec<String>,
+    wanted: Wanted,
+    /// In the order of the paths.
+    found: Vec<Place>,
+    passed: PassedOver,
+}
+
+enum Place {
+    /// What was found.
+    Here(Vec<Input>),
+    /// To be listed.
+    S3(Location),
+}
+
+impl Places {
+    /// Lists what is on this machine.
+    fn named(arguments: &ScanArguments, options: &Options) -> Result<Self, Failure> {
+        let names = |names: &[String]| -> Vec<String> {
+            names.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+        };
+        let (accounts, regions) = (names(&arguments.account), names(&arguments.region));
+        let wanted = Wanted { accounts, regions, ..Wanted::default() }.within(
+            options.since_s,
+            options.until_s,
+            arguments.delivered_within * DAY_S,
+        );
+        let (mut found, mut passed) = (Vec::new(), PassedOver::default());
+        for path in &arguments.paths {
+            found.push(match Location::parse(path) {
+                Some(location) => Place::S3(location.map_err(Failure::Usage)?),
+                None => Place::Here(input::local(path, &wanted, &mut passed).map_err(Failure::Usage)?),
+            });
+        }
+        let places = Self { paths: arguments.paths.clone(), wanted, found, passed };
+        if places.found.iter().all(|place| matches!(place, Place::Here(inputs) if inputs.is_empty())) {
+            places.are_some(0)?;
+        }
+        Ok(places)
+    }
+
+    /// Lists what is elsewhere, too.
+    async fn listed(mut self, bar: &ProgressBar) -> Result<(Vec<Input>, PassedOver), Failure> {
+        let mut inputs = Vec::new();
+        for place in std::mem::take(&mut self.found) {
+            match place {
+                Place::Here(files) => inputs.extend(files),
+                Place::S3(location) => {
+                    let told = |objects| bar.set_message(format!("listing {location}: {objects} objects"));
+                    let objects = s3::list(&location, &self.wanted, &mut self.passed, told).await;
+                    let objects = objects.map_err(|error| Failure::Runtime(anyhow::anyhow!("{error}")))?;
+                    inputs.extend(objects.into_iter().map(Input::Object));
+                }
+            }
+        }
+        self.are_some(inputs.len())?;
+        Ok((inputs, self.passed))
+    }
+
+    /// Whether there is something to read, or was but for the time that is asked for.
+    fn are_some(&self, inputs: usize) -> Result<(), Failure> {
+        let passed = &self.passed;
+        let is_in_time = |reason: &Reason| *reason == Reason::Day;
+        if inputs > 0 || passed.files.keys().chain(passed.folders.keys()).any(is_in_time) {
+            return Ok(());
+        }
+        let paths = self.paths.join(" ");
+        let told = passed.told();
+        Err(Failure::Usage(match told.as_str() {
+            "" => format!("{paths} names no file"),
+            _ => format!(
+                "{paths} names no file that is wanted; passed over: {told}. Name a folder itself to have it read; --account \
+                 and --region go by CloudTrail's folders, AWSLogs/ACCOUNT/CloudTrail/REGION"
+            ),
+        }))
+    }
 }
 
 /// As `run` has them by default.
@@ -215,10 +324,16 @@ fn create(path: &Path) -> Result<File, Failure> {
 }
 
 /// Scans beside a task that waits for Ctrl-C, and another that shows how far it is.
-fn scanned(options: Options) -> Result<Outcome, Failure> {
+fn scanned(mut options: Options, places: Places) -> Result<Outcome, Failure> {
     let progress = Arc::<Progress>::default();
-    let bar = bar(&options);
     block_on(async move {
+        let listing = listing_bar();
+        let (inputs, passed_over) = places.listed(&listing).await?;
+        listing.finish_and_clear();
+        options.threads = options.threads.min(inputs.len()).max(1);
+        options.inputs = Arc::new(inputs);
+        let bar = bar(&options);
+        let mut interrupt = signal(SignalKind::interrupt())?;
         let mut scan = tokio::task::spawn_blocking({
             let progress = Arc::clone(&progress);
             move || scan::run(&options, &progress)
@@ -228,9 +343,9 @@ fn scanned(options: Options) -> Result<Outcome, Failure> {
             tokio::select! {
                 outcome = &mut scan => {
                     bar.finish_and_clear();
-                    return Ok(outcome?);
+                    return Ok(Outcome { passed_over, ..outcome? });
                 }
-                _ = tokio::signal::ctrl_c() => progress.is_stopped.store(true, Ordering::Relaxed),
+                _ = interrupt.recv() => progress.stop.cancel(),
                 _ = ticks.tick() => show(&bar, &progress),
             }
         }
@@ -244,12 +359,22 @@ fn show(bar: &ProgressBar, progress: &Progress) {
 }
 
 /// Shown on a terminal only.
-fn bar(options: &Options) -> ProgressBar {
-    let is_stdin = options.files.iter().any(|file| file == Path::new(STDIN));
-    let bytes = options.files.iter().filter_map(|file| Some(file.metadata().ok()?.len())).sum();
+fn listing_bar() -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
+    let bar = ProgressBar::new_spinner();
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// Shown on a terminal only.
+fn bar(options: &Options) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let is_stdin = options.inputs.iter().any(Input::is_stdin);
+    let bytes = options.inputs.iter().map(Input::bytes).sum();
     let bar = if is_stdin { ProgressBar::no_length() } else { ProgressBar::new(bytes) };
     let template = if is_stdin {
         "{spinner} {msg} {elapsed}"
