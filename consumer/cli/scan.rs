@@ -24,7 +24,9 @@ use crate::s3::Location;
 use crate::scan::field::Field;
 use crate::scan::input::{self, Input};
 use crate::scan::layout::{PassedOver, Reason, Wanted};
-use crate::scan::{self, Options, Outcome, Progress, s3};
+use crate::scan::{self, Options, Outcome, Progress, WeakCaller, s3};
+use crate::state::embedded::Change;
+use crate::state::{EmbeddedState, Recalled, StateError};
 use crate::system_clock;
 
 #[derive(Args)]
@@ -75,6 +77,9 @@ pub struct ScanArguments {
     /// Accounts and limits as `run` has them
     #[arg(long, env = "TRAILMETER_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Put the weak callers into the memory of this state, so that `run` pages nobody for them; made if it is not there
+    #[arg(long, env = "TRAILMETER_REMEMBER", value_name = "STATE")]
+    remember: Option<PathBuf>,
     /// Exit with 3 if there is a weak caller
     #[arg(long, env = "TRAILMETER_FAIL_ON", value_enum)]
     fail_on: Option<FailOn>,
@@ -95,6 +100,8 @@ Examples:
   trailmeter scan ./AWSLogs --pack all --rules sigma/              what rules would have matched
   trailmeter scan ./AWSLogs --group-by aws_region,tls_version --format csv --output tls.csv
   zcat events.ndjson.gz | trailmeter scan - --fail-on weak
+  trailmeter scan s3://my-trail --since 90d --config trailmeter.yaml --remember /var/lib/trailmeter/state
+                                                                   before the first `run`: it pages for newcomers only
   trailmeter scan s3://my-trail/AWSLogs --since 30d --account 111122223333 --region eu-central-1,us-east-1
 
 S3: credentials, region and endpoint are those of the AWS SDKs (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL_S3, …); it takes
@@ -112,7 +119,9 @@ Exit codes: 0 fine; 1 failed, interrupted, or --fail-on without a call to judge;
 
 pub fn run(arguments: &ScanArguments) -> Result<(), Failure> {
     let now_s = (system_clock()() / 1000).cast_signed();
-    let options = options(arguments, now_s)?;
+    let config = arguments.config.as_deref().map(Config::load).transpose();
+    let config = config.map_err(|problems| Failure::Usage(problems.to_string()))?;
+    let options = options(arguments, config.as_ref(), now_s)?;
     let places = Places::named(arguments, &options)?;
     let report = Report {
         format: arguments.format,
@@ -123,10 +132,17 @@ pub fn run(arguments: &ScanArguments) -> Result<(), Failure> {
     };
     // Opened first: nobody waits an hour to be told that it can't be written.
     let output = arguments.output.as_deref().map(create).transpose()?;
-    let outcome = scanned(options, places)?;
+    let memory = arguments.remember.as_deref().map(|path| Memory::open(path, config.as_ref())).transpose()?;
+    let mut outcome = scanned(options, places)?;
     if let (Some(failure), 0) = (&outcome.failure, outcome.totals.events()) {
         return Err(Failure::Runtime(anyhow::anyhow!("{failure}")));
     }
+    let remembered = match memory {
+        // What was not read to its end by one's own will would be remembered in part, which nobody could tell.
+        Some(memory) if !outcome.is_interrupted => memory.remember(&mut outcome),
+        Some(_) => Err(Failure::Runtime(anyhow::anyhow!("interrupted: nothing was remembered"))),
+        None => Ok(()),
+    };
     write(&report, &outcome, output)?;
     if let Some(failure) = &outcome.failure {
         return Err(Failure::Runtime(anyhow::anyhow!("{failure}; what was read by then is counted")));
@@ -134,6 +150,7 @@ pub fn run(arguments: &ScanArguments) -> Result<(), Failure> {
     if outcome.is_interrupted {
         return Err(Failure::Runtime(anyhow::anyhow!("interrupted: not all files were read")));
     }
+    remembered?;
     let unread = outcome.notes.iter().filter(|note| note.error.is_some()).count();
     if unread > 0 {
         return Err(Failure::Runtime(anyhow::anyhow!(
@@ -151,7 +168,7 @@ pub fn run(arguments: &ScanArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn options(arguments: &ScanArguments, now_s: i64) -> Result<Options, Failure> {
+fn options(arguments: &ScanArguments, config: Option<&Config>, now_s: i64) -> Result<Options, Failure> {
     let usage = |option: &str| {
         let option = option.to_owned();
         move |why: String| Failure::Usage(format!("{option}: {why}"))
@@ -168,10 +185,8 @@ fn options(arguments: &ScanArguments, now_s: i64) -> Result<Options, Failure> {
     let time = |option: &str, text: &Option<String>| {
         text.as_deref().map(|text| moment(text, now_s)).transpose().map_err(usage(option))
     };
-    let config = arguments.config.as_deref().map(Config::load).transpose();
-    let config = config.map_err(|problems| Failure::Usage(problems.to_string()))?;
-    let (policy, limits, caller_values) = match config {
-        Some(Config { settings, .. }) => (settings.policy, settings.decode, settings.weak_callers.values),
+    let (policy, limits, caller_values) = match config.map(|config| &config.settings) {
+        Some(settings) => (settings.policy.clone(), settings.decode, settings.weak_callers.values),
         None => (Policy { future_s: 900, ..Policy::default() }, LIMITS, CallerPolicy::default().values),
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -189,6 +204,54 @@ fn options(arguments: &ScanArguments, now_s: i64) -> Result<Options, Failure> {
         now_s,
     };
     Ok(options)
+}
+
+/// A state whose memory weak callers are put into. It is held while files are read: nothing may run on it meanwhile.
+struct Memory {
+    path: PathBuf,
+    state: EmbeddedState,
+    policy: Arc<CallerPolicy>,
+}
+
+/// Callers that are made durable at once.
+const CALLERS_AT_ONCE: usize = 10_000;
+
+impl Memory {
+    fn open(path: &Path, config: Option<&Config>) -> Result<Self, Failure> {
+        let opened = EmbeddedState::open(path, system_clock()());
+        let state = opened.map_err(|error| match error {
+            StateError::InUse { .. } | StateError::Newer { .. } => {
+                Failure::Usage(format!("--remember: {error}"))
+            }
+            error => Failure::Runtime(anyhow::anyhow!("--remember: {error}")),
+        })?;
+        let policy = config.map(|config| Arc::clone(&config.settings.weak_callers)).unwrap_or_default();
+        let memory = Self { path: path.to_owned(), state, policy };
+        // One that was made for this is then, whatever becomes of the scan, one in which nothing ran.
+        block_on(memory.recall(&[]))?;
+        Ok(memory)
+    }
+
+    fn remember(self, outcome: &mut Outcome) -> Result<(), Failure> {
+        let mut sum = Recalled::default();
+        for part in outcome.weak.chunks(CALLERS_AT_ONCE) {
+            let Recalled { new, known, no_room } = block_on(self.recall(part))?;
+            sum = Recalled { new: sum.new + new, known: sum.known + known, no_room: sum.no_room + no_room };
+        }
+        let Recalled { new, known, no_room } = sum;
+        eprintln!("{}: {new} weak callers are remembered that were not, {known} were", self.path.display());
+        if no_room > 0 {
+            eprintln!("{no_room} weak callers found no room: raise limits.weak_callers in the config");
+        }
+        outcome.remembered = Some(sum);
+        Ok(())
+    }
+
+    async fn recall(&self, callers: &[WeakCaller]) -> Result<Recalled, Failure> {
+        let past = callers.iter().map(WeakCaller::past).collect();
+        let written = self.state.write(Change::Recall(past, Arc::clone(&self.policy))).await;
+        Ok(written.map_err(|error| anyhow::anyhow!("--remember: {error}"))?.recalled)
+    }
 }
 
 /// Days: `2d`.

@@ -125,7 +125,7 @@ fn weak_callers(report: &Report, outcome: &Outcome) -> Markup {
 }
 
 fn weak_row(caller: &WeakCaller) -> Markup {
-    let WeakCaller { key, row: found, lists } = caller;
+    let WeakCaller { key, row: found, lists, .. } = caller;
     let first = |detail: Detail| first_of(&lists[detail as usize]);
     row(
         &WEAK,

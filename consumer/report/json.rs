@@ -8,6 +8,7 @@ use super::Report;
 use crate::event::time;
 use crate::scan::layout::{PassedOver, Reason};
 use crate::scan::{Note, Outcome, Sum};
+use crate::state::Recalled;
 
 /// All of it.
 pub fn body(report: &Report, outcome: &Outcome) -> Value {
@@ -23,6 +24,9 @@ pub fn body(report: &Report, outcome: &Outcome) -> Value {
     body["files"] = outcome.files.into();
     body["bytes"] = outcome.bytes.into();
     body["passed_over"] = passed_over(&outcome.passed_over);
+    if let Some(Recalled { new, known, no_room }) = outcome.remembered {
+        body["remembered"] = json!({"new": new, "known": known, "no_room": no_room});
+    }
     // It belongs to windows, of which there are none.
     if let Some(body) = body.as_object_mut() {
         body.remove("late");

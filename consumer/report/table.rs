@@ -138,7 +138,7 @@ fn heads() -> [String; 3] {
 }
 
 fn line(caller: &WeakCaller) -> Vec<String> {
-    let WeakCaller { key, row, lists } = caller;
+    let WeakCaller { key, row, lists, .. } = caller;
     let clients = &lists[Detail::Client as usize];
     let client = match clients.as_slice() {
         [] if row.presigned > 0 => "presigned links".to_owned(),

@@ -27,12 +27,13 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use trailmeter_rules::RuleSet;
 
-use crate::callers::{CallerKey, CallerState, Detail, Entry, OwnedKey, Row, keep_newest};
+use crate::callers::{CallerKey, CallerState, Detail, Entry, OwnedKey, Past, Row, keep_newest};
 use crate::decode::compression::{Compression, WholeGzip};
 use crate::decode::{Decoder, Limits};
 use crate::event::judge::Policy;
 use crate::source::Payload;
 use crate::source::files::{FilePieces, Next, STDIN};
+use crate::state::Recalled;
 use crate::totals::Totals;
 use crate::window::{HOUR_S, Trend, Versions};
 use counting::Counting;
@@ -138,9 +139,20 @@ pub struct WeakCaller {
     pub row: Row,
     /// Its lists.
     pub lists: [Vec<String>; Detail::COUNT],
+    /// The day that each of their texts was last seen on.
+    pub days: [Vec<i32>; Detail::COUNT],
 }
 
 impl WeakCaller {
+    /// As it is remembered.
+    pub fn past(&self) -> Past {
+        let details = std::array::from_fn(|list| {
+            let texts = self.lists[list].iter().map(|text| text.as_str().into());
+            texts.zip(self.days[list].iter().copied()).collect()
+        });
+        Past { key: self.key.clone(), row: self.row.clone(), details }
+    }
+
     /// What advice is given by.
     pub fn advised(&self) -> (CallerKey<'_>, &Row, &[Vec<String>; Detail::COUNT]) {
         (self.key.borrow(), &self.row, &self.lists)
@@ -174,6 +186,8 @@ pub struct Outcome {
     pub files: u64,
     /// Their bytes where they lie.
     pub bytes: u64,
+    /// What became of the weak callers in a state's memory, if they were to be remembered.
+    pub remembered: Option<Recalled>,
     /// What was not read because its name says that it is not wanted.
     pub passed_over: PassedOver,
 }
@@ -423,13 +437,17 @@ fn weak_caller(key: OwnedKey, entries: Vec<Entry>, values: usize) -> WeakCaller 
             }
         }
     }
-    let lists = days.map(|mut list| {
-        keep_newest(&mut list, values);
-        let mut texts: Vec<String> = list.into_keys().map(String::from).collect();
+    let mut lists: [Vec<String>; Detail::COUNT] = Default::default();
+    let days = std::array::from_fn(|at| {
+        keep_newest(&mut days[at], values);
+        let mut texts: Vec<(String, i32)> =
+            days[at].drain().map(|(text, day)| (text.into_string(), day)).collect();
         texts.sort_unstable();
-        texts
+        let days;
+        (lists[at], days) = texts.into_iter().unzip();
+        days
     });
-    WeakCaller { key, row, lists }
+    WeakCaller { key, row, lists, days }
 }
 
 #[cfg(test)]
