@@ -12,7 +12,7 @@ mod sighting;
 pub mod verdict;
 
 pub use delta::{Call, Delta, Entry, keep_newest};
-pub use row::{CallerState, Row};
+pub use row::{CallerState, Past, Row};
 pub use sighting::{Sighting, plain};
 pub use verdict::{Accepted, CallerPolicy};
 

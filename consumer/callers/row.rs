@@ -1,9 +1,10 @@
 //! What is remembered of one weak caller.
 
+use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::verdict::Known;
-use super::{Detail, Entry};
+use super::{Detail, Entry, OwnedKey};
 
 /// What became of a caller when it was new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -82,4 +83,25 @@ impl Row {
         self.first_s = self.first_s.min(entry.first_s);
         self.last_s = self.last_s.max(entry.last_s);
     }
+
+    /// Takes in what history tells. The same once more changes nothing, so the calls of either are taken to be among the
+    /// other's: there are at least as many as the greater number.
+    pub fn recall(&mut self, past: &Self) {
+        if past.calls > self.calls {
+            (self.calls, self.errors, self.presigned) = (past.calls, past.errors, past.presigned);
+        }
+        self.first_s = self.first_s.min(past.first_s);
+        self.last_s = self.last_s.max(past.last_s);
+    }
+}
+
+/// A weak caller of history, to be remembered.
+#[derive(Clone, Debug)]
+pub struct Past {
+    /// Who, and how.
+    pub key: OwnedKey,
+    /// What it did; its state tells whether it is outside the organisation.
+    pub row: Row,
+    /// For each list its texts, and the day that each was last seen on.
+    pub details: [HashMap<Box<str>, i32>; Detail::COUNT],
 }

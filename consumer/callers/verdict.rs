@@ -2,7 +2,7 @@
 
 use glob::Pattern;
 
-use super::{CallerKey, CallerState};
+use super::{CallerKey, CallerState, Past};
 use crate::event::judge::Weakness;
 use crate::event::time::DAY_S;
 use crate::window::CallerLimits;
@@ -86,6 +86,16 @@ impl CallerPolicy {
                 && accepted.principal.matches(key.principal)
         };
         self.accepted.iter().filter(covers).map(|accepted| accepted.until_s).max()
+    }
+
+    /// What a caller of history is remembered as: without a page, and as accepted if it is, so that the end of that pages.
+    pub fn recalled(&self, known: Option<CallerState>, past: &Past) -> CallerState {
+        match known {
+            Some(known) if known > CallerState::Outside => known,
+            _ if past.row.state == CallerState::Outside => CallerState::Outside,
+            _ if self.accepted_until_s(past.key.borrow(), past.row.last_s).is_some() => CallerState::Accepted,
+            _ => CallerState::Learned,
+        }
     }
 
     /// Judges a caller of our own that calls at `time_s`, by what the memory knows of it.

@@ -9,25 +9,31 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::signal::unix::{SignalKind, signal};
 use trailmeter_rules::{Matching, RuleSet, SourceFile};
 
 use super::rules::Named;
 use super::{Failure, block_on};
 use crate::callers::CallerPolicy;
 use crate::config::Config;
+use crate::config::units::Size;
 use crate::decode::Limits;
 use crate::event::judge::Policy;
 use crate::event::time::{self, DAY_S};
 use crate::report::{About, Format, Report};
+use crate::s3::Location;
 use crate::scan::field::Field;
-use crate::scan::{self, Options, Outcome, Progress};
-use crate::source::files::{STDIN, list};
+use crate::scan::input::{self, Input};
+use crate::scan::layout::{PassedOver, Reason, Wanted};
+use crate::scan::{self, Options, Outcome, Progress, WeakCaller, s3};
+use crate::state::embedded::Change;
+use crate::state::{EmbeddedState, Recalled, StateError};
 use crate::system_clock;
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ScanArguments {
-    /// Files, folders, globs, or `-` for standard input
+    /// Files, folders, globs, s3://BUCKET/PREFIX, or `-` for standard input
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<String>,
     /// Count by these fields
@@ -48,6 +54,15 @@ pub struct ScanArguments {
     /// Only calls before then
     #[arg(long, env = "TRAILMETER_UNTIL", value_name = "TIME")]
     until: Option<String>,
+    /// Of CloudTrail's folders, only those of these accounts: the ones that were delivered to
+    #[arg(long, env = "TRAILMETER_ACCOUNTS", value_name = "ID,…", value_delimiter = ',')]
+    account: Vec<String>,
+    /// Of CloudTrail's folders, only those of these regions: the ones that were delivered in
+    #[arg(long, env = "TRAILMETER_REGIONS", value_name = "NAME,…", value_delimiter = ',')]
+    region: Vec<String>,
+    /// With --until: folders of so many days after it are read, too, for events that were delivered late
+    #[arg(long, env = "TRAILMETER_DELIVERED_WITHIN", value_name = "DAYS", default_value = "2d", value_parser = days)]
+    delivered_within: i64,
     /// How the result is printed
     #[arg(long, env = "TRAILMETER_FORMAT", value_enum, default_value = "table")]
     format: Format,
@@ -60,9 +75,15 @@ pub struct ScanArguments {
     /// How many threads [default: one a core]
     #[arg(long, env = "TRAILMETER_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
+    /// What the ids of events may take of memory, 16 bytes each; beyond it they are kept on disk, in TMPDIR
+    #[arg(long, env = "TRAILMETER_MEMORY", value_name = "BYTES", default_value = "2GiB", value_parser = bytes)]
+    memory: u64,
     /// Accounts and limits as `run` has them
     #[arg(long, env = "TRAILMETER_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Put the weak callers into the memory of this state, so that `run` pages nobody for them; made if it is not there
+    #[arg(long, env = "TRAILMETER_REMEMBER", value_name = "STATE")]
+    remember: Option<PathBuf>,
     /// Exit with 3 if there is a weak caller
     #[arg(long, env = "TRAILMETER_FAIL_ON", value_enum)]
     fail_on: Option<FailOn>,
@@ -83,6 +104,16 @@ Examples:
   trailmeter scan ./AWSLogs --pack all --rules sigma/              what rules would have matched
   trailmeter scan ./AWSLogs --group-by aws_region,tls_version --format csv --output tls.csv
   zcat events.ndjson.gz | trailmeter scan - --fail-on weak
+  trailmeter scan s3://my-trail --since 90d --config trailmeter.yaml --remember /var/lib/trailmeter/state
+                                                                   before the first `run`: it pages for newcomers only
+  trailmeter scan s3://my-trail/AWSLogs --since 30d --account 111122223333 --region eu-central-1,us-east-1
+
+S3: credentials, region and endpoint are those of the AWS SDKs (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL_S3, …); it takes
+s3:ListBucket and s3:GetObject. Of CloudTrail's layout, […/]AWSLogs/[o-ID/]ACCOUNT/CloudTrail/REGION/YEAR/MONTH/DAY/, only
+the folders are listed that are asked for; digests, insights and other services' logs are passed over unless they are
+named. Days are those of delivery: --since leaves out earlier ones, --until those more than --delivered-within after it.
+--account and --region go by the folders' names, --where 'ct.account = …' by what the events say: a call from one account
+to another is delivered to both, and one of a global service, such as IAM, in us-east-1.
 
 Fields: account_id principal identity_type session signature_version presigned tls_version key_id key_kind event_source
 event_name aws_region source_ip user_agent client client_version likely_sigv2 bucket error_code vpc_endpoint_id
@@ -92,7 +123,10 @@ Exit codes: 0 fine; 1 failed, interrupted, or --fail-on without a call to judge;
 
 pub fn run(arguments: &ScanArguments) -> Result<(), Failure> {
     let now_s = (system_clock()() / 1000).cast_signed();
-    let options = options(arguments, now_s)?;
+    let config = arguments.config.as_deref().map(Config::load).transpose();
+    let config = config.map_err(|problems| Failure::Usage(problems.to_string()))?;
+    let options = options(arguments, config.as_ref(), now_s)?;
+    let places = Places::named(arguments, &options)?;
     let report = Report {
         format: arguments.format,
         group_by: options.group_by.clone(),
@@ -102,11 +136,25 @@ pub fn run(arguments: &ScanArguments) -> Result<(), Failure> {
     };
     // Opened first: nobody waits an hour to be told that it can't be written.
     let output = arguments.output.as_deref().map(create).transpose()?;
-    let outcome = scanned(options)?;
+    let memory = arguments.remember.as_deref().map(|path| Memory::open(path, config.as_ref())).transpose()?;
+    let mut outcome = scanned(options, places)?;
+    if let (Some(failure), 0) = (&outcome.failure, outcome.totals.events()) {
+        return Err(Failure::Runtime(anyhow::anyhow!("{failure}")));
+    }
+    let remembered = match memory {
+        // What was not read to its end by one's own will would be remembered in part, which nobody could tell.
+        Some(memory) if !outcome.is_interrupted => memory.remember(&mut outcome),
+        Some(_) => Err(Failure::Runtime(anyhow::anyhow!("interrupted: nothing was remembered"))),
+        None => Ok(()),
+    };
     write(&report, &outcome, output)?;
+    if let Some(failure) = &outcome.failure {
+        return Err(Failure::Runtime(anyhow::anyhow!("{failure}; what was read by then is counted")));
+    }
     if outcome.is_interrupted {
         return Err(Failure::Runtime(anyhow::anyhow!("interrupted: not all files were read")));
     }
+    remembered?;
     let unread = outcome.notes.iter().filter(|note| note.error.is_some()).count();
     if unread > 0 {
         return Err(Failure::Runtime(anyhow::anyhow!(
@@ -124,15 +172,11 @@ pub fn run(arguments: &ScanArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn options(arguments: &ScanArguments, now_s: i64) -> Result<Options, Failure> {
+fn options(arguments: &ScanArguments, config: Option<&Config>, now_s: i64) -> Result<Options, Failure> {
     let usage = |option: &str| {
         let option = option.to_owned();
         move |why: String| Failure::Usage(format!("{option}: {why}"))
     };
-    let files = list(&arguments.paths).map_err(Failure::Usage)?;
-    if files.is_empty() {
-        return Err(Failure::Usage(format!("{} names no file", arguments.paths.join(" "))));
-    }
     let group_by: Result<Vec<Field>, String> =
         arguments.group_by.iter().map(|name| Field::parse(name.trim())).collect();
     let mut group_by = group_by.map_err(usage("--group-by"))?;
@@ -145,16 +189,14 @@ fn options(arguments: &ScanArguments, now_s: i64) -> Result<Options, Failure> {
     let time = |option: &str, text: &Option<String>| {
         text.as_deref().map(|text| moment(text, now_s)).transpose().map_err(usage(option))
     };
-    let config = arguments.config.as_deref().map(Config::load).transpose();
-    let config = config.map_err(|problems| Failure::Usage(problems.to_string()))?;
-    let (policy, limits, caller_values) = match config {
-        Some(Config { settings, .. }) => (settings.policy, settings.decode, settings.weak_callers.values),
+    let (policy, limits, caller_values) = match config.map(|config| &config.settings) {
+        Some(settings) => (settings.policy.clone(), settings.decode, settings.weak_callers.values),
         None => (Policy { future_s: 900, ..Policy::default() }, LIMITS, CallerPolicy::default().values),
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let options = Options {
-        threads: arguments.threads.map_or(cores, usize::from).min(files.len()),
-        files,
+        inputs: Arc::default(),
+        threads: arguments.threads.map_or(cores, usize::from),
         group_by,
         only: arguments.condition.as_deref().map(condition).transpose()?,
         rules: rules(arguments)?,
@@ -163,9 +205,150 @@ fn options(arguments: &ScanArguments, now_s: i64) -> Result<Options, Failure> {
         policy,
         caller_values,
         limits,
+        memory: arguments.memory,
         now_s,
     };
     Ok(options)
+}
+
+/// A state whose memory weak callers are put into. It is held while files are read: nothing may run on it meanwhile.
+struct Memory {
+    path: PathBuf,
+    state: EmbeddedState,
+    policy: Arc<CallerPolicy>,
+}
+
+/// Callers that are made durable at once.
+const CALLERS_AT_ONCE: usize = 10_000;
+
+impl Memory {
+    fn open(path: &Path, config: Option<&Config>) -> Result<Self, Failure> {
+        let opened = EmbeddedState::open(path, system_clock()());
+        let state = opened.map_err(|error| match error {
+            StateError::InUse { .. } | StateError::Newer { .. } => {
+                Failure::Usage(format!("--remember: {error}"))
+            }
+            error => Failure::Runtime(anyhow::anyhow!("--remember: {error}")),
+        })?;
+        let policy = config.map(|config| Arc::clone(&config.settings.weak_callers)).unwrap_or_default();
+        let memory = Self { path: path.to_owned(), state, policy };
+        // One that was made for this is then, whatever becomes of the scan, one in which nothing ran.
+        block_on(memory.recall(&[]))?;
+        Ok(memory)
+    }
+
+    fn remember(self, outcome: &mut Outcome) -> Result<(), Failure> {
+        let mut sum = Recalled::default();
+        for part in outcome.weak.chunks(CALLERS_AT_ONCE) {
+            let Recalled { new, known, no_room } = block_on(self.recall(part))?;
+            sum = Recalled { new: sum.new + new, known: sum.known + known, no_room: sum.no_room + no_room };
+        }
+        let Recalled { new, known, no_room } = sum;
+        eprintln!("{}: {new} weak callers are remembered that were not, {known} were", self.path.display());
+        if no_room > 0 {
+            eprintln!("{no_room} weak callers found no room: raise limits.weak_callers in the config");
+        }
+        outcome.remembered = Some(sum);
+        Ok(())
+    }
+
+    async fn recall(&self, callers: &[WeakCaller]) -> Result<Recalled, Failure> {
+        let past = callers.iter().map(WeakCaller::past).collect();
+        let written = self.state.write(Change::Recall(past, Arc::clone(&self.policy))).await;
+        Ok(written.map_err(|error| anyhow::anyhow!("--remember: {error}"))?.recalled)
+    }
+}
+
+/// Bytes: `512MiB`, or a number.
+fn bytes(text: &str) -> Result<u64, String> {
+    let size = Size::parse(text).ok_or_else(|| format!("{text:?} is no size: write 512MiB or 4GiB"))?;
+    Ok(size.0)
+}
+
+/// Days: `2d`.
+fn days(text: &str) -> Result<i64, String> {
+    let days = text.strip_suffix('d').unwrap_or(text).parse::<i64>().ok();
+    days.filter(|days| (0..=4000).contains(days))
+        .ok_or_else(|| format!("{text:?} is no number of days: write 2d"))
+}
+
+/// What the paths name.
+struct Places {
+    paths: Vec<String>,
+    wanted: Wanted,
+    /// In the order of the paths.
+    found: Vec<Place>,
+    passed: PassedOver,
+}
+
+enum Place {
+    /// What was found.
+    Here(Vec<Input>),
+    /// To be listed.
+    S3(Location),
+}
+
+impl Places {
+    /// Lists what is on this machine.
+    fn named(arguments: &ScanArguments, options: &Options) -> Result<Self, Failure> {
+        let names = |names: &[String]| -> Vec<String> {
+            names.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+        };
+        let (accounts, regions) = (names(&arguments.account), names(&arguments.region));
+        let wanted = Wanted { accounts, regions, ..Wanted::default() }.within(
+            options.since_s,
+            options.until_s,
+            arguments.delivered_within * DAY_S,
+        );
+        let (mut found, mut passed) = (Vec::new(), PassedOver::default());
+        for path in &arguments.paths {
+            found.push(match Location::parse(path) {
+                Some(location) => Place::S3(location.map_err(Failure::Usage)?),
+                None => Place::Here(input::local(path, &wanted, &mut passed).map_err(Failure::Usage)?),
+            });
+        }
+        let places = Self { paths: arguments.paths.clone(), wanted, found, passed };
+        if places.found.iter().all(|place| matches!(place, Place::Here(inputs) if inputs.is_empty())) {
+            places.are_some(0)?;
+        }
+        Ok(places)
+    }
+
+    /// Lists what is elsewhere, too.
+    async fn listed(mut self, bar: &ProgressBar) -> Result<(Vec<Input>, PassedOver), Failure> {
+        let mut inputs = Vec::new();
+        for place in std::mem::take(&mut self.found) {
+            match place {
+                Place::Here(files) => inputs.extend(files),
+                Place::S3(location) => {
+                    let told = |objects| bar.set_message(format!("listing {location}: {objects} objects"));
+                    let objects = s3::list(&location, &self.wanted, &mut self.passed, told).await;
+                    let objects = objects.map_err(|error| Failure::Runtime(anyhow::anyhow!("{error}")))?;
+                    inputs.extend(objects.into_iter().map(Input::Object));
+                }
+            }
+        }
+        self.are_some(inputs.len())?;
+        Ok((inputs, self.passed))
+    }
+
+    /// Whether there is something to read, or was but for the time that is asked for.
+    fn are_some(&self, inputs: usize) -> Result<(), Failure> {
+        let passed = &self.passed;
+        let is_in_time = |reason: &Reason| *reason == Reason::Day;
+        if inputs > 0 || passed.files.keys().chain(passed.folders.keys()).any(is_in_time) {
+            return Ok(());
+        }
+        let paths = self.paths.join(" ");
+        let told = passed.told();
+        Err(Failure::Usage(match told.as_str() {
+            "" => format!("{paths} names no file"),
+            _ => format!(
+                "{paths} names no file that is wanted; passed over: {told}. Name a folder itself to have it read; --account \
+                 and --region go by CloudTrail's folders, AWSLogs/ACCOUNT/CloudTrail/REGION"
+            ),
+        }))
+    }
 }
 
 /// As `run` has them by default.
@@ -215,10 +398,16 @@ fn create(path: &Path) -> Result<File, Failure> {
 }
 
 /// Scans beside a task that waits for Ctrl-C, and another that shows how far it is.
-fn scanned(options: Options) -> Result<Outcome, Failure> {
+fn scanned(mut options: Options, places: Places) -> Result<Outcome, Failure> {
     let progress = Arc::<Progress>::default();
-    let bar = bar(&options);
     block_on(async move {
+        let listing = listing_bar();
+        let (inputs, passed_over) = places.listed(&listing).await?;
+        listing.finish_and_clear();
+        options.threads = options.threads.min(inputs.len()).max(1);
+        options.inputs = Arc::new(inputs);
+        let bar = bar(&options);
+        let mut interrupt = signal(SignalKind::interrupt())?;
         let mut scan = tokio::task::spawn_blocking({
             let progress = Arc::clone(&progress);
             move || scan::run(&options, &progress)
@@ -228,9 +417,9 @@ fn scanned(options: Options) -> Result<Outcome, Failure> {
             tokio::select! {
                 outcome = &mut scan => {
                     bar.finish_and_clear();
-                    return Ok(outcome?);
+                    return Ok(Outcome { passed_over, ..outcome? });
                 }
-                _ = tokio::signal::ctrl_c() => progress.is_stopped.store(true, Ordering::Relaxed),
+                _ = interrupt.recv() => progress.stop.cancel(),
                 _ = ticks.tick() => show(&bar, &progress),
             }
         }
@@ -244,12 +433,22 @@ fn show(bar: &ProgressBar, progress: &Progress) {
 }
 
 /// Shown on a terminal only.
-fn bar(options: &Options) -> ProgressBar {
-    let is_stdin = options.files.iter().any(|file| file == Path::new(STDIN));
-    let bytes = options.files.iter().filter_map(|file| Some(file.metadata().ok()?.len())).sum();
+fn listing_bar() -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
+    let bar = ProgressBar::new_spinner();
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// Shown on a terminal only.
+fn bar(options: &Options) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let is_stdin = options.inputs.iter().any(Input::is_stdin);
+    let bytes = options.inputs.iter().map(Input::bytes).sum();
     let bar = if is_stdin { ProgressBar::no_length() } else { ProgressBar::new(bytes) };
     let template = if is_stdin {
         "{spinner} {msg} {elapsed}"

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use trailmeter_rules::{Diagnostic, Matching, RuleSet, SourceFile};
 
 use super::packs;
+use crate::s3::Location;
 
 /// All rule files together; more than this is none.
 const MAX_BYTES: usize = 64 << 20;
@@ -37,12 +38,7 @@ pub enum Place {
     /// On this machine.
     Path(PathBuf),
     /// In S3.
-    S3 {
-        /// The bucket.
-        bucket: String,
-        /// The beginning of the keys.
-        prefix: String,
-    },
+    S3(Location),
 }
 
 impl Place {
@@ -51,17 +47,13 @@ impl Place {
     /// # Errors
     /// It is none, with what to write.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let Some(rest) = text.strip_prefix("s3://") else {
-            if text.is_empty() {
-                return Err("is empty: name a file, a folder or s3://BUCKET/PREFIX".to_owned());
+        match Location::parse(text) {
+            Some(location) => location.map(Self::S3),
+            None if text.is_empty() => {
+                Err("is empty: name a file, a folder or s3://BUCKET/PREFIX".to_owned())
             }
-            return Ok(Self::Path(PathBuf::from(text)));
-        };
-        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        if bucket.is_empty() {
-            return Err(format!("{text:?} names no bucket: write s3://BUCKET/PREFIX"));
+            None => Ok(Self::Path(PathBuf::from(text))),
         }
-        Ok(Self::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
     }
 }
 
@@ -105,7 +97,7 @@ impl RuleSources {
         for place in &self.places {
             let found = match place {
                 Place::Path(path) => read_in_time(path).await,
-                Place::S3 { bucket, prefix } => s3::read(bucket, prefix).await,
+                Place::S3(location) => s3::read(location).await,
             };
             files.extend(found.map_err(RulesError::Unreadable)?);
         }

@@ -260,7 +260,7 @@ impl Worker {
         let detections = Arc::new(self.detections(&judge, now_ms));
         let weak = Arc::new(WeakCommit { callers, judge });
         failpoint("commit_before");
-        let Written { bytes, remembered, outcomes } = self.write(piece, weak, detections).await?;
+        let Written { bytes, remembered, outcomes, .. } = self.write(piece, weak, detections).await?;
         failpoint("commit_after");
         self.stored.since += bytes;
         self.show(&remembered, now_ms);

@@ -125,7 +125,7 @@ fn weak_callers(report: &Report, outcome: &Outcome) -> Markup {
 }
 
 fn weak_row(caller: &WeakCaller) -> Markup {
-    let WeakCaller { key, row: found, lists } = caller;
+    let WeakCaller { key, row: found, lists, .. } = caller;
     let first = |detail: Detail| first_of(&lists[detail as usize]);
     row(
         &WEAK,
@@ -218,10 +218,12 @@ fn problems(outcome: &Outcome) -> Markup {
         .map(|note| row(&PROBLEMS, vec![shown(&note.path.display().to_string()), shown(&note.what())]))
         .collect();
     let left = outcome.notes.len().saturating_sub(LINES) + outcome.more_notes;
+    let passed = outcome.passed_over.told();
     let note = html! {
         (number(totals.events())) " events: " (number(totals.calls)) " calls, " (sum(&totals.not_calls)) " not calls, "
         (sum(&totals.dropped)) " dropped, " (sum(&totals.rejected)) " rejected. "
-        @if rows.is_empty() { "Every file was read to its end." }
+        (number(outcome.files)) " files were read" @if passed.is_empty() { ". " } @else { "; passed over: " (passed) ". " }
+        @if rows.is_empty() && !outcome.is_interrupted { "Each to its end." }
         @if left > 0 { (number(left as u64)) " more files had problems." }
     };
     let body = if rows.is_empty() {

@@ -1,10 +1,14 @@
 //! JSON: everything as one object, or the rows as one object each.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::Report;
 use crate::event::time;
+use crate::scan::layout::{PassedOver, Reason};
 use crate::scan::{Note, Outcome, Sum};
+use crate::state::Recalled;
 
 /// All of it.
 pub fn body(report: &Report, outcome: &Outcome) -> Value {
@@ -17,6 +21,12 @@ pub fn body(report: &Report, outcome: &Outcome) -> Value {
     body["files_with_problems"] = outcome.notes.iter().map(note).collect();
     body["more_files_with_problems"] = outcome.more_notes.into();
     body["interrupted"] = outcome.is_interrupted.into();
+    body["files"] = outcome.files.into();
+    body["bytes"] = outcome.bytes.into();
+    body["passed_over"] = passed_over(&outcome.passed_over);
+    if let Some(Recalled { new, known, no_room }) = outcome.remembered {
+        body["remembered"] = json!({"new": new, "known": known, "no_room": no_room});
+    }
     // It belongs to windows, of which there are none.
     if let Some(body) = body.as_object_mut() {
         body.remove("late");
@@ -39,6 +49,13 @@ fn row(report: &Report, values: &[String], sum: Sum) -> Value {
     row.insert("first_seen".to_owned(), time::format(sum.first_s).into());
     row.insert("last_seen".to_owned(), time::format(sum.last_s).into());
     Value::Object(row)
+}
+
+fn passed_over(passed: &PassedOver) -> Value {
+    let counts = |counts: &BTreeMap<Reason, u64>| -> Map<String, Value> {
+        counts.iter().map(|(reason, count)| (reason.label().to_owned(), (*count).into())).collect()
+    };
+    json!({"files": counts(&passed.files), "folders": counts(&passed.folders)})
 }
 
 fn note(note: &Note) -> Value {

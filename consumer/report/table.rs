@@ -109,7 +109,14 @@ impl<'o> Table<'o> {
             sum(&totals.dropped),
             totals.dropped[Dropped::Duplicate as usize],
             sum(&totals.rejected),
-        )
+        ) + &self.passed_over()
+    }
+
+    fn passed_over(&self) -> String {
+        match self.outcome.passed_over.told().as_str() {
+            "" => String::new(),
+            told => format!("{} files were read; passed over: {told}.\n", self.outcome.files),
+        }
     }
 
     fn notes(&self) -> String {
@@ -131,7 +138,7 @@ fn heads() -> [String; 3] {
 }
 
 fn line(caller: &WeakCaller) -> Vec<String> {
-    let WeakCaller { key, row, lists } = caller;
+    let WeakCaller { key, row, lists, .. } = caller;
     let clients = &lists[Detail::Client as usize];
     let client = match clients.as_slice() {
         [] if row.presigned > 0 => "presigned links".to_owned(),

@@ -1,6 +1,6 @@
 //! History: files counted once, by any fields, without a state.
 //!
-//! Enters: files with events, and what to count of them. Leaves: an [`Outcome`]: rows, the accounting, weak callers, and
+//! Enters: files and objects with events, and what to count of them. Leaves: an [`Outcome`]: rows, the accounting, weak callers, and
 //! what could not be read, with its reason. The same decoder and the same judgement as a stream's, so that the numbers
 //! agree. Threads take one file after the other; what they count are sums, so the result is the same for any number of
 //! them.
@@ -9,7 +9,10 @@ mod counting;
 pub mod field;
 mod groups;
 mod ids;
+pub mod input;
+pub mod layout;
 mod matching;
+pub mod s3;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -17,24 +20,29 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::HashMap;
 use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
 use trailmeter_rules::RuleSet;
 
-use crate::callers::{CallerKey, CallerState, Detail, Entry, OwnedKey, Row, keep_newest};
+use crate::callers::{CallerKey, CallerState, Detail, Entry, OwnedKey, Past, Row, keep_newest};
 use crate::decode::compression::{Compression, WholeGzip};
 use crate::decode::{Decoder, Limits};
 use crate::event::judge::Policy;
 use crate::source::files::{FilePieces, STDIN};
+use crate::state::Recalled;
 use crate::totals::Totals;
 use crate::window::{HOUR_S, Trend, Versions};
 use counting::Counting;
 use field::Field;
 use groups::Groups;
 use ids::Ids;
+use input::Input;
+use layout::PassedOver;
 use matching::Matching;
+use s3::{Fetcher, ObjectReader};
 
 /// Decompressed bytes of a file that are a record: as many as `run` takes by default, so that the numbers agree.
 const PIECE_BYTES: usize = 256 << 10;
@@ -56,8 +64,8 @@ const MOST_NOTES: usize = 1000;
 /// What to count.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Files, and `-` for standard input.
-    pub files: Vec<PathBuf>,
+    /// What is read.
+    pub inputs: Arc<Vec<Input>>,
     /// By what calls are told apart.
     pub group_by: Vec<Field>,
     /// Only calls that meet one of these rules; none: all.
@@ -91,8 +99,8 @@ pub struct Progress {
     pub events: AtomicU64,
     /// Files that are done.
     pub files: AtomicU64,
-    /// Set to end it: what was counted by then is the result.
-    pub is_stopped: AtomicBool,
+    /// Cancelled to end it: what was counted by then is the result.
+    pub stop: CancellationToken,
 }
 
 /// What calls of a group add up to.
@@ -134,9 +142,20 @@ pub struct WeakCaller {
     pub row: Row,
     /// Its lists.
     pub lists: [Vec<String>; Detail::COUNT],
+    /// The day that each of their texts was last seen on.
+    pub days: [Vec<i32>; Detail::COUNT],
 }
 
 impl WeakCaller {
+    /// As it is remembered.
+    pub fn past(&self) -> Past {
+        let details = std::array::from_fn(|list| {
+            let texts = self.lists[list].iter().map(|text| text.as_str().into());
+            texts.zip(self.days[list].iter().copied()).collect()
+        });
+        Past { key: self.key.clone(), row: self.row.clone(), details }
+    }
+
     /// What advice is given by.
     pub fn advised(&self) -> (CallerKey<'_>, &Row, &[Vec<String>; Detail::COUNT]) {
         (self.key.borrow(), &self.row, &self.lists)
@@ -162,24 +181,28 @@ pub struct Outcome {
     pub notes: Vec<Note>,
     /// Further files of that kind.
     pub more_notes: usize,
-    /// Why the ids of events could not be kept: the counts are not to be trusted.
-    pub failure: Option<std::io::Error>,
     /// It was ended before all files were read.
     pub is_interrupted: bool,
+    /// Why, if nobody asked for it.
+    pub failure: Option<String>,
+    /// Files that were read, or that could not be.
+    pub files: u64,
+    /// Their bytes where they lie.
+    pub bytes: u64,
+    /// What became of the weak callers in a state's memory, if they were to be remembered.
+    pub remembered: Option<Recalled>,
+    /// What was not read because its name says that it is not wanted.
+    pub passed_over: PassedOver,
 }
 
 /// Counts the files. Blocks until it is done, or stopped.
 pub fn run(options: &Options, progress: &Progress) -> Outcome {
-    let (next, ids) = (AtomicUsize::new(0), Ids::new(
-        about_events(&options.files),
-        options.threads.max(1),
-        options.memory,
-        std::env::temp_dir(),
-    ));
-    let notes = Mutex::default();
+    let (feed, notes) = (Feed::new(options, progress), Mutex::default());
+    let about = about_events(&options.inputs);
+    let ids = Ids::new(about, options.threads.max(1), options.memory, std::env::temp_dir());
     let matching = options.rules.clone().map(Matching::new);
     let parts: Vec<Part> = std::thread::scope(|scope| {
-        let work = || Worker::new(options, progress, (&ids, matching.as_ref()), &notes).run(&next);
+        let work = || Worker::new(options, progress, (&ids, matching.as_ref()), &notes).run(&feed);
         let threads: Vec<_> = (1..options.threads.max(1)).map(|_| scope.spawn(work)).collect();
         let mut parts = vec![work()];
         // A thread that panicked must not be passed over: its counts are missing.
@@ -197,15 +220,57 @@ pub fn run(options: &Options, progress: &Progress) -> Outcome {
     notes.sort_by_key(|(at, _)| *at);
     outcome.more_notes = notes.len().saturating_sub(MOST_NOTES);
     outcome.notes = notes.into_iter().take(MOST_NOTES).map(|(_, note)| note).collect();
-    outcome.failure = ids.failure();
-    outcome.is_interrupted = progress.is_stopped.load(Ordering::Relaxed);
+    outcome.is_interrupted = progress.stop.is_cancelled();
+    let fetching = feed.fetcher.as_ref().and_then(Fetcher::failure);
+    outcome.failure = fetching.or_else(|| ids.failure().map(|error| cannot_spill(&error)));
+    outcome.files = progress.files.load(Ordering::Relaxed);
+    outcome.bytes = progress.bytes.load(Ordering::Relaxed);
     outcome
 }
 
-/// About how many events files hold, by their size. Too many costs nothing: memory is taken when it is written to.
-fn about_events(files: &[PathBuf]) -> usize {
-    let bytes: u64 = files.iter().filter_map(|file| Some(file.metadata().ok()?.len())).sum();
+/// About how many events inputs hold, by their size. Too many costs nothing: memory is taken when it is written to.
+fn about_events(inputs: &[Input]) -> usize {
+    let bytes: u64 = inputs.iter().map(Input::bytes).sum();
     usize::try_from(bytes / COMPRESSED_EVENT_BYTES).unwrap_or(usize::MAX)
+}
+
+fn cannot_spill(error: &std::io::Error) -> String {
+    format!(
+        "event ids beyond --memory can't be kept in {}: {error}. Give more --memory, or name another folder in TMPDIR",
+        std::env::temp_dir().display()
+    )
+}
+
+/// Hands out the inputs, one by one, in their order.
+struct Feed<'a> {
+    inputs: &'a [Input],
+    fetcher: Option<Fetcher>,
+    next: Mutex<usize>,
+}
+
+/// An input that can be read.
+enum Opened<'a> {
+    File(&'a Path),
+    Object(ObjectReader),
+}
+
+impl<'a> Feed<'a> {
+    fn new(options: &'a Options, progress: &Progress) -> Self {
+        let fetcher = Fetcher::start(&options.inputs, options.threads, &progress.stop);
+        Self { inputs: &options.inputs, fetcher, next: Mutex::default() }
+    }
+
+    /// The next one and its place among them. None: there is no more, or it was stopped.
+    fn next(&self) -> Option<(usize, Opened<'a>)> {
+        // Whoever waits for an object holds up the others: theirs come after it.
+        let mut next = self.next.lock();
+        let opened = match self.inputs.get(*next)? {
+            Input::File(path) => Opened::File(path),
+            Input::Object(_) => Opened::Object(self.fetcher.as_ref()?.next()?),
+        };
+        *next += 1;
+        Some((*next - 1, opened))
+    }
 }
 
 /// What one thread counted.
@@ -243,30 +308,48 @@ impl<'a> Worker<'a> {
         Self { options, progress, notes, ids, decoder, counting, matching, gzip, data, text }
     }
 
-    fn run(mut self, next: &AtomicUsize) -> Part {
-        while !self.progress.is_stopped.load(Ordering::Relaxed) && !self.ids.has_failed() {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(path) = self.options.files.get(at) else { break };
-            let error = self.read(path).err().map(|error| error.to_string());
+    fn run(mut self, feed: &Feed<'_>) -> Part {
+        while !self.is_stopped()
+            && let Some((at, opened)) = feed.next()
+        {
+            let input = &feed.inputs[at];
+            let error = self.read(input, opened).err().map(|error| error.to_string());
             if let Some(matching) = self.matching {
                 matching.take(at, self.counting.take_matches());
             }
             let reasons = self.counting.take_reasons();
-            if error.is_some() || !reasons.is_empty() {
-                self.notes.lock().push((at, Note { path: path.clone(), error, reasons }));
+            // Of one that was being read when it was stopped, nothing is wrong.
+            if (error.is_some() && !self.is_stopped()) || !reasons.is_empty() {
+                self.notes.lock().push((at, Note { path: input.name(), error, reasons }));
             }
-            let bytes = path.metadata().map_or(0, |metadata| metadata.len());
-            self.progress.bytes.fetch_add(bytes, Ordering::Relaxed);
+            self.progress.bytes.fetch_add(input.bytes(), Ordering::Relaxed);
             self.progress.files.fetch_add(1, Ordering::Relaxed);
         }
         self.counting.finish()
     }
 
-    fn read(&mut self, path: &Path) -> std::io::Result<()> {
-        let mut pieces = self.open(path)?.with_marks();
+    fn is_stopped(&self) -> bool {
+        self.progress.stop.is_cancelled() || self.ids.has_failed()
+    }
+
+    fn read(&mut self, input: &Input, opened: Opened<'_>) -> std::io::Result<()> {
+        let seed = xxhash_rust::xxh3::xxh3_64(input.name().as_os_str().as_encoded_bytes());
+        let (pieces, failed) = match opened {
+            Opened::File(path) => (self.open(path, seed)?, None),
+            Opened::Object(object) => {
+                let failed = object.failed();
+                (self.open_object(object, seed)?, Some(failed))
+            }
+        };
+        let mut pieces = pieces.with_marks();
         self.decoder.set_broken_document(None);
-        while !self.progress.is_stopped.load(Ordering::Relaxed) {
-            let Some(piece) = pieces.advance(PIECE_BYTES, false)? else { break };
+        while !self.is_stopped() {
+            let piece = pieces.advance(PIECE_BYTES, false)?;
+            // What was not downloaded was not torn.
+            if let Some(why) = failed.as_ref().and_then(|failed| failed.lock().take()) {
+                return Err(std::io::Error::other(why));
+            }
+            let Some(piece) = piece else { break };
             self.decoder.decode_piece(&piece, &mut self.counting);
             self.progress.events.fetch_add(self.counting.take_events(), Ordering::Relaxed);
             if piece.progress.done {
@@ -278,8 +361,7 @@ impl<'a> Worker<'a> {
     }
 
     /// A small file is inflated as a whole, if that goes; any other is read on and on.
-    fn open(&mut self, path: &Path) -> std::io::Result<FilePieces> {
-        let seed = xxhash_rust::xxh3::xxh3_64(path.as_os_str().as_encoded_bytes());
+    fn open(&mut self, path: &Path, seed: u64) -> std::io::Result<FilePieces> {
         let max_event_bytes = self.options.limits.event_bytes;
         if path == Path::new(STDIN) {
             return FilePieces::open(std::io::stdin(), seed, None, max_event_bytes);
@@ -288,23 +370,42 @@ impl<'a> Worker<'a> {
         if file.metadata()?.len() > MOST_WHOLE_BYTES as u64 {
             return FilePieces::open(file, seed, None, max_event_bytes);
         }
-        self.data.clear();
+        let mut data = std::mem::take(&mut self.data);
+        data.clear();
         // A pipe has no length: what it holds may be more.
-        (&mut file).take(MOST_WHOLE_BYTES as u64).read_to_end(&mut self.data)?;
-        let is_whole = self.data.len() < MOST_WHOLE_BYTES;
-        let inflated =
-            is_whole.then(|| self.gzip.inflate(&self.data, MOST_TEXT_BYTES, &mut self.text)).flatten();
-        // What is inflated may be compressed once more.
-        let is_text = |length: &usize| Compression::detect(&self.text[..*length]).is_none();
-        match inflated.filter(is_text) {
-            Some(length) => {
-                Ok(FilePieces::of_text(std::mem::take(&mut self.text), length, seed, max_event_bytes))
-            }
-            None => {
-                let begun = std::io::Cursor::new(std::mem::take(&mut self.data));
-                FilePieces::open(begun.chain(file), seed, None, max_event_bytes)
-            }
+        (&mut file).take(MOST_WHOLE_BYTES as u64).read_to_end(&mut data)?;
+        let whole = if data.len() < MOST_WHOLE_BYTES { self.inflated(&data, seed) } else { None };
+        if let Some(pieces) = whole {
+            self.data = data;
+            return Ok(pieces);
         }
+        FilePieces::open(std::io::Cursor::new(data).chain(file), seed, None, max_event_bytes)
+    }
+
+    /// The same of an object.
+    fn open_object(&mut self, mut object: ObjectReader, seed: u64) -> std::io::Result<FilePieces> {
+        let max_event_bytes = self.options.limits.event_bytes;
+        if !object.is_small() {
+            return FilePieces::open(object, seed, None, max_event_bytes);
+        }
+        let Some(part) = object.next_part()? else {
+            return FilePieces::open(std::io::empty(), seed, None, max_event_bytes);
+        };
+        match self.inflated(part.as_ref(), seed) {
+            Some(pieces) => Ok(pieces),
+            None => FilePieces::open(std::io::Cursor::new(part), seed, None, max_event_bytes),
+        }
+    }
+
+    /// The text of a compressed file that is all there, if it can be inflated at once.
+    fn inflated(&mut self, data: &[u8], seed: u64) -> Option<FilePieces> {
+        let length = self.gzip.inflate(data, MOST_TEXT_BYTES, &mut self.text)?;
+        // What is inflated may be compressed once more.
+        if Compression::detect(&self.text[..length]).is_some() {
+            return None;
+        }
+        let text = std::mem::take(&mut self.text);
+        Some(FilePieces::of_text(text, length, seed, self.options.limits.event_bytes))
     }
 }
 
@@ -357,13 +458,17 @@ fn weak_caller(key: OwnedKey, entries: Vec<Entry>, values: usize) -> WeakCaller 
             }
         }
     }
-    let lists = days.map(|mut list| {
-        keep_newest(&mut list, values);
-        let mut texts: Vec<String> = list.into_keys().map(String::from).collect();
+    let mut lists: [Vec<String>; Detail::COUNT] = Default::default();
+    let days = std::array::from_fn(|at| {
+        keep_newest(&mut days[at], values);
+        let mut texts: Vec<(String, i32)> =
+            days[at].drain().map(|(text, day)| (text.into_string(), day)).collect();
         texts.sort_unstable();
-        texts
+        let days;
+        (lists[at], days) = texts.into_iter().unzip();
+        days
     });
-    WeakCaller { key, row, lists }
+    WeakCaller { key, row, lists, days }
 }
 
 #[cfg(test)]

@@ -14,12 +14,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc as blocking;
 
-use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    Commit, Loading, Remembered, STATE_VERSION, ShardHeader, ShardState, StateError, StateLimits, Written,
+    Commit, Loading, Recalled, Remembered, STATE_VERSION, ShardHeader, ShardState, StateError, StateLimits,
+    Written,
 };
+use crate::callers::{CallerPolicy, Past};
 use crate::source::{FileProgress, Position, ShardId};
 
 pub use callers::{CallerCounts, ListedCaller, has_room};
@@ -66,6 +68,8 @@ pub enum Change {
     Delivered(Delivered),
     /// Weak callers that last called before this time (seconds since 1970) are forgotten.
     Forget(i64),
+    /// These weak callers of history are remembered, without a page.
+    Recall(Vec<Past>, Arc<CallerPolicy>),
 }
 
 type Request = (Change, oneshot::Sender<Result<Written, StateError>>);
@@ -255,9 +259,9 @@ fn prepare(store: &Store, now_ms: u64) -> Result<Prepared, StateError> {
         let newest_alert = outbox::newest(write)?;
         let mut meta = write.open_table(META)?;
         meta.insert("state_version", known)?;
-        let created_ms = meta.get("created_ms")?.map(|found| found.value());
+        let created_ms = meta.get(CREATED)?.map(|found| found.value());
         if created_ms.is_none() {
-            meta.insert("created_ms", now_ms)?;
+            meta.insert(CREATED, now_ms)?;
         }
         let is_backlog_read = meta.get(BACKLOG_READ)?.is_some();
         let created_ms = created_ms.unwrap_or(now_ms);
@@ -267,6 +271,8 @@ fn prepare(store: &Store, now_ms: u64) -> Result<Prepared, StateError> {
     prepared.map_err(|found| StateError::Newer { path: path.display().to_string(), found, known })
 }
 
+/// When the state was made.
+const CREATED: &str = "created_ms";
 /// When all that there was to read at the very first start was read.
 const BACKLOG_READ: &str = "backlog_read_ms";
 
@@ -325,6 +331,7 @@ impl Writer {
 
 fn apply(write: &WriteTransaction, change: Change, newest: &mut Option<u64>) -> Result<Written, redb::Error> {
     let (mut remembered, mut outcomes) = (Remembered::default(), Vec::new());
+    let mut recalled = Recalled::default();
     let bytes = match change {
         Change::Commit(commit) => {
             put_header(write, &commit.shard, &commit.header)?;
@@ -381,8 +388,16 @@ fn apply(write: &WriteTransaction, change: Change, newest: &mut Option<u64>) -> 
             );
             0
         }
+        Change::Recall(past, policy) => {
+            recalled = callers::recall(write, &past, &policy)?;
+            // A state in which nothing ran begins when something does: `callers.learn_for` counts from then on.
+            if write.open_table(SHARDS)?.is_empty()? {
+                write.open_table(META)?.remove(CREATED)?;
+            }
+            0
+        }
     };
-    Ok(Written { bytes, remembered, outcomes })
+    Ok(Written { bytes, remembered, outcomes, recalled })
 }
 
 fn stored_newest(write: &WriteTransaction, shard: &ShardId) -> Result<Option<i64>, redb::Error> {

@@ -265,6 +265,17 @@ pub struct Remembered {
     pub overflow: Overflow,
 }
 
+/// What became of weak callers of history.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recalled {
+    /// They are remembered from now on.
+    pub new: u64,
+    /// They were before.
+    pub known: u64,
+    /// They found no room.
+    pub no_room: u64,
+}
+
 /// What a change wrote.
 #[derive(Clone, Debug, Default)]
 pub struct Written {
@@ -274,6 +285,8 @@ pub struct Written {
     pub remembered: Remembered,
     /// What became of rules' matches.
     pub outcomes: Vec<Outcome>,
+    /// What became of weak callers of history.
+    pub recalled: Recalled,
 }
 
 /// A piece as it is stored.

@@ -4,6 +4,7 @@
 pub mod alertmanager;
 pub mod kinesis;
 pub mod prometheus;
+pub mod proxy;
 pub mod rules;
 pub mod s3;
 pub mod server;

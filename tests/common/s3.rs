@@ -32,11 +32,23 @@ impl S3 {
         environment
     }
 
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Makes a bucket, or puts an object into one.
     pub fn put(&self, path: &str, text: &str) {
-        let url = format!("http://127.0.0.1:{}/{path}", self.port);
-        let answer = super::agent().put(&url).send(text).unwrap();
-        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        self.put_all([(path.to_owned(), text.as_bytes().to_vec())]);
+    }
+
+    /// The same of many.
+    pub fn put_all(&self, objects: impl IntoIterator<Item = (String, Vec<u8>)>) {
+        let agent = super::agent();
+        for (path, bytes) in objects {
+            let url = format!("http://127.0.0.1:{}/{path}", self.port);
+            let answer = agent.put(&url).send(&bytes[..]).unwrap();
+            assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        }
     }
 
     /// Removes an object.

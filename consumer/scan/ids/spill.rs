@@ -65,11 +65,7 @@ impl Spilled {
 }
 
 impl Run {
-    fn write(
-        sorted: impl Iterator<Item = io::Result<u128>>,
-        number: u64,
-        folder: &Path,
-    ) -> io::Result<Self> {
+    fn write(sorted: impl Iterator<Item = io::Result<u128>>, number: u64, folder: &Path) -> io::Result<Self> {
         let mut filter = Filter::for_ids(number);
         let mut file = BufWriter::with_capacity(1 << 18, tempfile::tempfile_in(folder)?);
         for id in sorted {

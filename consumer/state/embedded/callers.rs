@@ -1,14 +1,14 @@
 //! Weak callers in the state's file: a row each, and their lists. One set for all shards, so a reshard moves nothing.
 
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use redb::{ReadOnlyTable, ReadableTable, Table, TableDefinition, WriteTransaction};
 
 use super::{EmbeddedState, META, not_written};
 use crate::alert::{self, Alert};
 use crate::callers::verdict::{Known, Verdict};
-use crate::callers::{CallerKey, CallerState, Detail, Entry, OwnedKey, Row};
+use crate::callers::{CallerKey, CallerPolicy, CallerState, Detail, Entry, OwnedKey, Past, Row};
 use crate::event::judge::Weakness;
-use crate::state::{Judge, Remembered, StateError, WeakCommit};
+use crate::state::{Judge, Recalled, Remembered, StateError, WeakCommit};
 use crate::window::{CallerLimits, OVERFLOW, OVERFLOW_OUTSIDE};
 
 /// By weakness, account and principal.
@@ -202,7 +202,7 @@ pub(super) fn merge(
         }
         row.add(entry);
         if !is_overflow {
-            merge_lists(&mut details, &mut row, entry, weak.judge.policy.values)?;
+            merge_lists(&mut details, &mut row, &entry.details, weak.judge.policy.values)?;
             let is_decided = !entry.is_outside && row.state >= CallerState::Learned;
             remembered.decided.extend(is_decided.then_some((entry.hash, row.last_s)));
         }
@@ -210,6 +210,38 @@ pub(super) fn merge(
         rows.insert(stored_key(key), bytes.as_slice())?;
     }
     Ok((remembered, alerts))
+}
+
+/// Adds weak callers of history. Who was known stays what it is; the same once more changes nothing. One that finds no
+/// room is left out: nobody can tell afterwards which calls are in a row that others share.
+pub(super) fn recall(
+    write: &WriteTransaction,
+    past: &[Past],
+    policy: &CallerPolicy,
+) -> Result<Recalled, redb::Error> {
+    let mut recalled = Recalled::default();
+    let (mut rows, mut details) = (write.open_table(CALLERS)?, write.open_table(DETAILS)?);
+    let mut meta = write.open_table(META)?;
+    for caller in past {
+        let known = row_of(&rows, caller.key.borrow())?;
+        let before = known.as_ref().map(|row| row.state);
+        let state = policy.recalled(before, caller);
+        let mut row = match known {
+            Some(row) => Row { state, ..row },
+            None if !has_room(counts(&meta)?, state == CallerState::Outside, policy.room) => {
+                recalled.no_room += 1;
+                continue;
+            }
+            None => Row::new(count_up(&mut meta, NEXT_NUMBER)?, state),
+        };
+        *(if before.is_some() { &mut recalled.known } else { &mut recalled.new }) += 1;
+        count_owner(&mut meta, before, state)?;
+        row.recall(&caller.row);
+        merge_lists(&mut details, &mut row, &caller.details, policy.values)?;
+        let bytes = postcard::to_stdvec(&row).map_err(not_written)?;
+        rows.insert(stored_key(caller.key.borrow()), bytes.as_slice())?;
+    }
+    Ok(recalled)
 }
 
 /// Judges each call by which a caller may be new. Returns the row as it is before the calls are added.
@@ -301,10 +333,10 @@ fn overflow_key(weakness: Weakness, is_outside: bool) -> CallerKey<'static> {
 fn merge_lists(
     details: &mut Table<'_, (u64, u8, &str), i32>,
     row: &mut Row,
-    entry: &Entry,
+    more: &[HashMap<Box<str>, i32>; Detail::COUNT],
     values: usize,
 ) -> Result<(), redb::Error> {
-    for (list, texts) in entry.details.iter().enumerate() {
+    for (list, texts) in more.iter().enumerate() {
         for (text, day) in texts {
             let slot = (row.number, list as u8, &**text);
             let last = details.get(slot)?.map(|last| last.value());

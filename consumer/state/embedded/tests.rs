@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::callers::{Accepted, Call, CallerPolicy, CallerState, Delta};
+use crate::callers::{Accepted, Call, CallerKey, CallerPolicy, CallerState, Delta, Detail, Past, Row};
 use crate::event::judge::Weakness;
 use crate::event::time::DAY_S;
 use crate::event::{Event, Reported, SignatureVersion, Texts};
@@ -57,6 +57,27 @@ impl Fixture {
         let mut delta = Delta::default();
         self.counted(&mut delta, principal, days, is_outside);
         self.commit(&mut delta, false)
+    }
+
+    /// Remembers callers of history: the days of their calls.
+    fn recall(&self, callers: &[(&str, &[i64], CallerState)]) -> Recalled {
+        let past = |(principal, days, state): &(&str, &[i64], CallerState)| {
+            let mut row = Row::new(0, *state);
+            (row.calls, row.first_s, row.last_s) =
+                (days.len() as u64, days[0] * DAY_S, days[days.len() - 1] * DAY_S);
+            let key = CallerKey { weakness: Weakness::SigV2, account_id: "1", principal }.to_owned();
+            let mut details: [hashbrown::HashMap<Box<str>, i32>; Detail::COUNT] = Default::default();
+            details[Detail::Session as usize] =
+                days.iter().map(|day| (format!("of day {day}").into(), *day as i32)).collect();
+            Past { key, row, details }
+        };
+        let change = Change::Recall(callers.iter().map(past).collect(), Arc::new(self.policy.clone()));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(self.state.write(change)).unwrap().recalled
+    }
+
+    fn callers(&self) -> Vec<ListedCaller> {
+        self.state.list_callers(None, None, 100).unwrap().0
     }
 
     fn state_of(&self, principal: &str) -> CallerState {
@@ -194,4 +215,85 @@ fn a_stranger_that_becomes_ours_is_counted_as_ours() {
     runtime.block_on(fixture.state.write(Change::Forget(3 * DAY_S))).unwrap();
     assert_eq!(fixture.counts(), CallerCounts::default());
     assert_eq!(fixture.state.list_callers(None, None, 10).unwrap().0, []);
+}
+
+#[test]
+fn history_is_remembered_without_a_page_and_once() {
+    use CallerState::{Accepted, Learned, Outside, Paged};
+    let fixture = Fixture::new(CallerPolicy { values: 3, ..accepting("accepted") });
+    assert_eq!(fixture.commit_one("paged", &[3, 4], false), 1);
+    assert_eq!(fixture.commit_one("stranger", &[3], true), 0);
+    let history: [(&str, &[i64], CallerState); 5] = [
+        ("accepted", &[1, 2], Learned),
+        ("learned", &[1, 2, 3, 4, 5], Learned),
+        ("outside", &[1], Outside),
+        ("paged", &[1, 2, 3], Learned),
+        ("stranger", &[1, 2], Learned),
+    ];
+    assert_eq!(fixture.recall(&history), Recalled { new: 3, known: 2, no_room: 0 });
+    let callers = fixture.callers();
+    let found: Vec<_> = callers
+        .iter()
+        .map(|caller| {
+            let Row { state, calls, first_s, last_s, .. } = caller.row;
+            (&*caller.key.principal, state, calls, first_s / DAY_S, last_s / DAY_S)
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("accepted", Accepted, 2, 1, 2),
+            ("learned", Learned, 5, 1, 5),
+            ("outside", Outside, 1, 1, 1),
+            ("paged", Paged, 3, 1, 4),
+            ("stranger", Learned, 2, 1, 3),
+        ]
+    );
+    assert_eq!(callers[1].details[Detail::Session as usize], ["of day 3", "of day 4", "of day 5"]);
+    assert_eq!(fixture.counts(), CallerCounts { own: 4, outside: 1 });
+    // The same once more changes nothing.
+    assert_eq!(fixture.recall(&history), Recalled { new: 0, known: 5, no_room: 0 });
+    assert_eq!((fixture.callers(), fixture.counts()), (callers, CallerCounts { own: 4, outside: 1 }));
+    // Who is remembered is no news; nor, when it was accepted, before that ends, and when it does.
+    for (principal, days, alerts) in [
+        ("learned", &[6][..], 0),
+        ("learned", &[17], 1),
+        ("accepted", &[2], 0),
+        ("accepted", &[3], 1),
+        ("stranger", &[5], 0),
+        ("newcomer", &[5], 1),
+    ] {
+        assert_eq!(fixture.commit_one(principal, days, false), alerts, "{principal} {days:?}");
+    }
+}
+
+#[test]
+fn history_beyond_the_room_is_left_out() {
+    let room = CallerLimits { own: 2, outside: 1 };
+    let fixture = Fixture::new(CallerPolicy { room, ..policy() });
+    let learned = CallerState::Learned;
+    let history: [(&str, &[i64], CallerState); 3] =
+        [("a", &[1], learned), ("b", &[1], learned), ("c", &[1], learned)];
+    assert_eq!(fixture.recall(&history), Recalled { new: 2, known: 0, no_room: 1 });
+    assert_eq!(fixture.recall(&history), Recalled { new: 0, known: 2, no_room: 1 });
+    assert_eq!(fixture.callers().len(), 2);
+}
+
+/// `callers.learn_for` counts from when something ran, not from when history was remembered.
+#[test]
+fn a_state_of_history_alone_begins_with_the_first_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let recall = |state: &EmbeddedState| {
+        runtime.block_on(state.write(Change::Recall(Vec::new(), Arc::default()))).unwrap();
+    };
+    recall(&EmbeddedState::open(&path, 1).unwrap());
+    let state = EmbeddedState::open(&path, 2).unwrap();
+    assert_eq!(state.created_ms(), 2);
+    let initial = vec![(ShardId::new("s", "0"), ShardHeader::begin(Position::TrimHorizon))];
+    runtime.block_on(state.write(Change::Initial(initial))).unwrap();
+    drop(state);
+    recall(&EmbeddedState::open(&path, 3).unwrap());
+    assert_eq!(EmbeddedState::open(&path, 4).unwrap().created_ms(), 2);
 }
