@@ -130,6 +130,12 @@ struct Cursor {
     value: (u32, u32),
 }
 
+impl Default for Marked {
+    fn default() -> Self {
+        Self { marks: Marks::new(Kernel::best()), values: Vec::new(), cursor: Cursor::default() }
+    }
+}
+
 impl Marked {
     /// The marks of the value in a span, by its number; none if it is not told by its marks.
     pub fn of(&self, number: usize) -> Option<Slice<'_>> {
@@ -202,10 +208,15 @@ impl Splitter {
         }
     }
 
-    /// Marks texts when they are cut, for a reader that takes them then and there.
-    pub fn with_marks(self) -> Self {
-        let marks = Marks::new(self.kernel);
-        Self { marked: Some(Marked { marks, values: Vec::new(), cursor: Cursor::default() }), ..self }
+    /// Marks texts when they are cut, for a reader that takes them then and there. The room for it may be that of
+    /// another splitter.
+    pub fn with_marks(self, room: Marked) -> Self {
+        Self { marked: Some(room), ..self }
+    }
+
+    /// Gives the room for marks back.
+    pub fn into_marks(self) -> Option<Marked> {
+        self.marked
     }
 
     /// The marks of the text that was cut last.

@@ -29,6 +29,7 @@ use trailmeter_rules::RuleSet;
 
 use crate::callers::{CallerKey, CallerState, Detail, Entry, OwnedKey, Past, Row, keep_newest};
 use crate::decode::compression::{Compression, WholeGzip};
+use crate::decode::split::Marked;
 use crate::decode::{Decoder, Limits};
 use crate::event::judge::Policy;
 use crate::source::files::{FilePieces, STDIN};
@@ -293,6 +294,7 @@ struct Worker<'a> {
     /// A file as it lies on the disk, and its text: used again for each.
     data: Vec<u8>,
     text: Vec<u8>,
+    marked: Marked,
 }
 
 impl<'a> Worker<'a> {
@@ -304,8 +306,8 @@ impl<'a> Worker<'a> {
     ) -> Self {
         let decoder = Decoder::new(options.limits);
         let counting = Counting::new(options, ids, matching.map(Matching::detector));
-        let (gzip, data, text) = (WholeGzip::default(), Vec::new(), Vec::new());
-        Self { options, progress, notes, ids, decoder, counting, matching, gzip, data, text }
+        let (gzip, data, text, marked) = (WholeGzip::default(), Vec::new(), Vec::new(), Marked::default());
+        Self { options, progress, notes, ids, decoder, counting, matching, gzip, data, text, marked }
     }
 
     fn run(mut self, feed: &Feed<'_>) -> Part {
@@ -341,7 +343,7 @@ impl<'a> Worker<'a> {
                 (self.open_object(object, seed)?, Some(failed))
             }
         };
-        let mut pieces = pieces.with_marks();
+        let mut pieces = pieces.with_marks(std::mem::take(&mut self.marked));
         self.decoder.set_broken_document(None);
         while !self.is_stopped() {
             let piece = pieces.advance(PIECE_BYTES, false)?;
@@ -356,7 +358,7 @@ impl<'a> Worker<'a> {
                 break;
             }
         }
-        self.text = pieces.into_buffer();
+        (self.text, self.marked) = pieces.into_room();
         Ok(())
     }
 

@@ -66,6 +66,8 @@ pub struct Prefix {
     first: [u8; PREFIX],
     /// Bit `i`: byte `i` counts.
     counts: u32,
+    /// It has more bytes than these.
+    is_long: bool,
     text: Box<[u8]>,
 }
 
@@ -75,7 +77,7 @@ impl Prefix {
         let (mut first, length) = ([0; PREFIX], text.len().min(PREFIX));
         first[..length].copy_from_slice(&text[..length]);
         let counts = if length == PREFIX { u32::MAX } else { (1 << length) - 1 };
-        Self { first, counts, text: text.into() }
+        Self { first, counts, is_long: text.len() > PREFIX, text: text.into() }
     }
 }
 
@@ -117,12 +119,9 @@ fn are_behind(
         let prefix = &prefixes[usize::from(*prefix)];
         let begin = (marks.at[usize::from(*mark)] - marks.base) as usize + 1;
         match text.get(begin..begin + PREFIX).and_then(|found| found.first_chunk()) {
-            Some(found) => wrong |= !same(found, &prefix.first) & prefix.counts,
-            // Near the end of the text.
-            None => wrong |= u32::from(!text[begin.min(text.len())..].starts_with(&prefix.text)),
-        }
-        if prefix.text.len() > PREFIX {
-            wrong |= u32::from(!text[begin.min(text.len())..].starts_with(&prefix.text));
+            Some(found) if !prefix.is_long => wrong |= !same(found, &prefix.first) & prefix.counts,
+            // Long ones, and those near the end of the text, are few.
+            _ => wrong |= u32::from(!text[begin.min(text.len())..].starts_with(&prefix.text)),
         }
     }
     wrong == 0
@@ -179,6 +178,9 @@ impl Marks {
         // Each byte may be a mark, and a block's marks are written whole.
         let room = bytes + 2 * BLOCK;
         if self.at.len() < room {
+            // Nothing of the old is worth being copied.
+            self.at.clear();
+            self.kinds.clear();
             self.at.resize(room, 0);
             self.kinds.resize(room, 0);
         }

@@ -113,13 +113,13 @@ impl FilePieces {
     }
 
     /// Marks pieces, for a reader that takes them where they were read.
-    pub fn with_marks(self) -> Self {
-        Self { splitter: self.splitter.with_marks(), ..self }
+    pub fn with_marks(self, room: Marked) -> Self {
+        Self { splitter: self.splitter.with_marks(room), ..self }
     }
 
-    /// Gives the buffer back, to be used again.
-    pub fn into_buffer(self) -> Vec<u8> {
-        self.buffer
+    /// Gives the buffer and the room for marks back, to be used again.
+    pub fn into_room(self) -> (Vec<u8>, Marked) {
+        (self.buffer, self.splitter.into_marks().unwrap_or_default())
     }
 
     /// Whether bytes may be appended to it: plain text only.

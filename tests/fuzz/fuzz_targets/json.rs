@@ -1,0 +1,106 @@
+//! The reader that knows layouts says of any text what the parser says. The first byte picks an event whose layout is
+//! known, the second how the rest is meant: as edits of that event, or as a text of its own.
+#![no_main]
+
+use std::cell::RefCell;
+
+use libfuzzer_sys::fuzz_target;
+use trailmeter::decode::bits::Kernel;
+use trailmeter::decode::json::{Found, JsonReader, Value};
+use trailmeter::generate::{Envelope, Generator, Options};
+use trailmeter_rules::event::{Json, JsonKind};
+
+const DEPTH: usize = 24;
+
+thread_local! {
+    static READERS: RefCell<Readers> = RefCell::new(Readers::new());
+}
+
+struct Readers {
+    events: Vec<Vec<u8>>,
+    parsing: JsonReader,
+    knowing: Vec<JsonReader>,
+}
+
+impl Readers {
+    fn new() -> Self {
+        let generator = Generator::new(Options { events: 32, ..Options::organisation() });
+        let mut events: Vec<Vec<u8>> = generator.map(|event| event.json).collect();
+        let enveloped: Vec<_> =
+            events.iter().take(4).flat_map(|event| Envelope::EventBridge.wrap(&[event])).collect();
+        events.extend(enveloped);
+        let knowing = Kernel::available().into_iter().map(|kernel| JsonReader::with_kernel(DEPTH, kernel));
+        let mut readers = Self { events, parsing: JsonReader::parsing(DEPTH), knowing: knowing.collect() };
+        for event in &readers.events {
+            for reader in &mut readers.knowing {
+                (0..2).for_each(|_| drop(reader.read(event, |_| ())));
+            }
+        }
+        readers
+    }
+
+    fn check(&mut self, text: &[u8]) {
+        let expected = told(&mut self.parsing, text);
+        for reader in &mut self.knowing {
+            // Twice: the second time it may know the layout from the first.
+            for _ in 0..2 {
+                assert_eq!(told(reader, text), expected);
+            }
+        }
+    }
+}
+
+fn told(reader: &mut JsonReader, text: &[u8]) -> String {
+    let mut told = String::new();
+    let read = reader.read(text, |found| {
+        told += &match found {
+            Found::Event(event, value) => format!("{event:?} {}\n", shown(value)),
+            Found::Rejected(reason) => format!("{reason:?}\n"),
+            Found::Control => "control\n".to_owned(),
+            Found::UnknownEnvelope(rejection) => format!("{rejection:?}\n"),
+        };
+    });
+    format!("{read:?} {told}")
+}
+
+fn shown(value: Value<'_>) -> String {
+    match value.kind() {
+        JsonKind::Array => {
+            let mut elements = Vec::new();
+            value.any_element(&mut |element| {
+                elements.push(shown(element));
+                false
+            });
+            format!("[{}]", elements.join(","))
+        }
+        JsonKind::Object => {
+            let mut members = Vec::new();
+            value.each_member(&mut |key, member| {
+                let last = value.member(key).map(|last| format!("{:?}", last.kind()));
+                members.push(format!("{key:?}:{} {last:?}", shown(member)));
+            });
+            format!("{{{}}}", members.join(","))
+        }
+        kind => format!("{kind:?}"),
+    }
+}
+
+fuzz_target!(|data: &[u8]| {
+    let [event, way, rest @ ..] = data else { return };
+    READERS.with_borrow_mut(|readers| {
+        if way % 4 == 0 {
+            return readers.check(rest);
+        }
+        let mut text = readers.events[usize::from(*event) % readers.events.len()].clone();
+        // Each edit: a place (two bytes), how many bytes go (0 to 7), how many come (0 to 7), and those.
+        let mut edits = rest;
+        while let [low, high, counts, behind @ ..] = edits {
+            let at = usize::from(u16::from_le_bytes([*low, *high])) % (text.len() + 1);
+            let (go, come) = (usize::from(counts & 7), usize::from(counts >> 3 & 7).min(behind.len()));
+            let end = text.len().min(at + go);
+            text.splice(at..end, behind[..come].iter().copied());
+            edits = &behind[come..];
+        }
+        readers.check(&text);
+    });
+});
