@@ -9,7 +9,7 @@
 
 use memchr::{memchr, memchr3, memmem};
 
-use super::bits::{Kernel, Marks, Slice};
+use super::bits::{End, Kernel, Marks, Slice};
 use super::{Broken, EventRejection, RecordRejection};
 use crate::source::Span;
 
@@ -120,12 +120,12 @@ pub struct Marked {
     cursor: Cursor,
 }
 
-/// How far marks, and what is odd among them, were looked at.
+/// How far marks, and what is special among them, were looked at.
 #[derive(Clone, Copy, Debug, Default)]
 struct Cursor {
     mark: usize,
-    odd: usize,
-    line_break: usize,
+    backslash: usize,
+    control: usize,
     /// The marks of the value that was looked at last.
     value: (u32, u32),
 }
@@ -165,10 +165,10 @@ impl Marked {
             *cursor += places[*cursor..].iter().take_while(|place| is_before(place)).count();
             places.get(*cursor).is_some_and(|place| *place < end)
         };
-        if is_within(marks.breaks(), &mut cursor.line_break) {
+        if is_within(marks.controls(), &mut cursor.control) {
             return None;
         }
-        if !is_within(marks.odd(), &mut cursor.odd) {
+        if !is_within(marks.backslashes(), &mut cursor.backslash) {
             cursor.value = (first as u32, last as u32);
         }
         Some(end as usize + 1)
@@ -483,23 +483,24 @@ impl Splitter {
 
     /// Looks at the value that begins at `at`; `find_records` stops at an object's own `Records` array.
     fn scan(&mut self, text: &[u8], at: usize, find_records: bool) -> Scan {
-        let rest = &text[at..];
         self.is_not_marked();
+        let rest = &text[at..];
         let is_envelope = find_records && text.get(skip_blank(text, at + 1)..).is_some_and(is_records_key);
-        if matches!(rest[0], b'{' | b'[') && !is_envelope {
-            // Counting brackets finds the end of most values; one of which it does not is looked at byte by byte.
-            let end = match &mut self.marked {
-                Some(marked) => marked.end_of(at).map(|end| end - at),
-                None => None,
-            };
-            let end = end.or_else(|| self.kernel.end_of(rest));
-            let may_hold_records = |value| find_records && memmem::find(value, RECORDS_KEY).is_some();
-            if let Some(end) = end.filter(|end| !may_hold_records(&rest[..*end])) {
-                return Scan::Complete(at + end);
-            }
-            self.is_not_marked();
+        if !matches!(rest[0], b'{' | b'[') || is_envelope {
+            return scan(text, at, &mut self.stack, find_records);
         }
-        scan(text, at, &mut self.stack, find_records)
+        // Counting brackets finds the end of most values. A value with a line feed is looked at byte by byte: it may be
+        // one that broke off, with others behind it.
+        let may_hold_records = |value| find_records && memmem::find(value, RECORDS_KEY).is_some();
+        let marked = self.marked.as_mut().and_then(|marked| marked.end_of(at));
+        match marked.map_or_else(|| self.kernel.end_of(rest), |end| End::At(end - at)) {
+            End::At(end) if !may_hold_records(&rest[..end]) => Scan::Complete(at + end),
+            End::Open if !may_hold_records(rest) => Scan::Partial,
+            _ => {
+                self.is_not_marked();
+                scan(text, at, &mut self.stack, find_records)
+            }
+        }
     }
 
     /// The value at hand is not told by its marks.
@@ -761,6 +762,31 @@ mod tests {
             text in "[\\[\\]{}:,\"\\\\a1 \nR]{0,60}", piece in 1usize..20
         ) {
             prop_assert_eq!(cut_all(&text, piece), cut_all(&text, 1000));
+        }
+
+        #[test]
+        fn marks_change_nothing_and_are_those_of_the_value(text in "[\\[\\]{}:,\"\\\\a1 \nR]{0,80}") {
+            let text = format!("{{\"Records\":[{{\"a\":{{}}}},{text}").into_bytes();
+            let cut = |mut splitter: Splitter| {
+                let (mut spans, mut broken) = (Vec::new(), Vec::new());
+                let done = splitter.cut(&text, Ending::Eof, &mut spans, &mut broken);
+                ((done, spans, broken), splitter)
+            };
+            let (expect, _) = cut(Splitter::new(64, 1));
+            let (found, splitter) = cut(Splitter::new(64, 1).with_marks(Marked::default()));
+            prop_assert_eq!(&found, &expect);
+            let marked = splitter.marked().unwrap();
+            prop_assert!(marked.of(0).is_some());
+            for (number, span) in found.1.iter().enumerate() {
+                let value = &text[span.start as usize..span.end as usize];
+                let mut alone = Marks::new(Kernel::best());
+                alone.mark(value);
+                if let Some(slice) = marked.of(number) {
+                    let at: Vec<u32> = slice.at.iter().map(|at| at - slice.base).collect();
+                    prop_assert_eq!((&at[..], slice.kinds), (alone.all().at, alone.all().kinds));
+                    prop_assert!(!value.contains(&b'\\') && value.iter().all(|byte| *byte >= 0x20));
+                }
+            }
         }
 
         #[test]

@@ -11,7 +11,7 @@ use std::arch::x86_64::{
     _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_shuffle_epi8,
 };
 
-use super::{BLOCK, Expected, Found, Marks, Prefix, Seen, Slice};
+use super::{BLOCK, End, Expected, Found, Marks, Prefix, Seen, Slice};
 
 /// Whether this processor has what is used here.
 pub fn is_available() -> bool {
@@ -34,9 +34,9 @@ pub fn mark<const ALL: bool>(text: &[u8], marks: &mut Marks) -> Seen {
 }
 
 /// [`super::end_of`] with these instructions.
-pub fn end_of(text: &[u8]) -> Option<usize> {
+pub fn end_of(text: &[u8]) -> End {
     #[target_feature(enable = "avx2,pclmulqdq,bmi1,bmi2,popcnt")]
-    fn inner(text: &[u8]) -> Option<usize> {
+    fn inner(text: &[u8]) -> End {
         super::end_of::<Block>(text)
     }
     assert!(is_available());

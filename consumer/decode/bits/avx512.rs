@@ -12,7 +12,7 @@ use std::arch::x86_64::{
     _mm512_set1_epi8, _mm512_set1_epi32, _mm512_shuffle_epi8, _mm512_storeu_si512,
 };
 
-use super::{BLOCK, Found, Marks, SCALAR, Seen, avx2};
+use super::{BLOCK, End, Found, Marks, SCALAR, Seen, avx2};
 
 /// Whether this processor has what is used here.
 pub fn is_available() -> bool {
@@ -34,9 +34,9 @@ pub fn mark<const ALL: bool>(text: &[u8], marks: &mut Marks) -> Seen {
 }
 
 /// [`super::end_of`] with these instructions.
-pub fn end_of(text: &[u8]) -> Option<usize> {
+pub fn end_of(text: &[u8]) -> End {
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,avx2,pclmulqdq,bmi1,bmi2,popcnt")]
-    fn inner(text: &[u8]) -> Option<usize> {
+    fn inner(text: &[u8]) -> End {
         super::end_of::<Block>(text)
     }
     assert!(is_available());

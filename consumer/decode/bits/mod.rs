@@ -40,8 +40,8 @@ pub struct Marks {
     at: Vec<u32>,
     kinds: Vec<u8>,
     len: usize,
-    odd: Vec<u32>,
-    breaks: Vec<u32>,
+    backslashes: Vec<u32>,
+    controls: Vec<u32>,
 }
 
 /// The marks of a text or of one value in it.
@@ -141,8 +141,8 @@ pub struct Seen {
 impl Marks {
     /// Room that is used again for each text.
     pub fn new(kernel: Kernel) -> Self {
-        let (odd, breaks) = (Vec::new(), Vec::new());
-        Self { kernel, at: Vec::new(), kinds: Vec::new(), len: 0, odd, breaks }
+        let (backslashes, controls) = (Vec::new(), Vec::new());
+        Self { kernel, at: Vec::new(), kinds: Vec::new(), len: 0, backslashes, controls }
     }
 
     /// Marks `text`, which is shorter than 4 GiB.
@@ -153,20 +153,20 @@ impl Marks {
 
     /// Marks a text of many values, and takes note of what is special in it.
     pub fn mark_all(&mut self, text: &[u8]) {
-        self.odd.clear();
-        self.breaks.clear();
+        self.backslashes.clear();
+        self.controls.clear();
         self.make_room(text.len());
         self.kernel.mark::<true>(text, self);
     }
 
-    /// After [`Marks::mark_all`]: backslashes, and control characters in strings.
-    pub fn odd(&self) -> &[u32] {
-        &self.odd
+    /// After [`Marks::mark_all`]: where backslashes are.
+    pub fn backslashes(&self) -> &[u32] {
+        &self.backslashes
     }
 
-    /// After [`Marks::mark_all`]: control characters outside of strings, such as line feeds.
-    pub fn breaks(&self) -> &[u32] {
-        &self.breaks
+    /// After [`Marks::mark_all`]: where control characters are, such as line feeds.
+    pub fn controls(&self) -> &[u32] {
+        &self.controls
     }
 
     /// The mark that closes the bracket which mark `open` is, brackets of both kinds taken as one.
@@ -256,10 +256,8 @@ impl Kernel {
         }
     }
 
-    /// One past the bracket that closes the one that `text` begins with, brackets of both kinds taken as one. None if
-    /// it does not close, or if there is a control character (a line feed, say) before it does: such a text deserves
-    /// a closer look.
-    pub fn end_of(self, text: &[u8]) -> Option<usize> {
+    /// Where the value ends that `text` begins with an open bracket of, brackets of both kinds taken as one.
+    pub fn end_of(self, text: &[u8]) -> End {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => avx512::end_of(text),
@@ -372,8 +370,8 @@ impl Walk {
         self.backslashes |= backslashes;
         self.controls |= controls & inside;
         if ALL && backslashes | controls != 0 {
-            push(&mut out.odd, self.base, backslashes | (controls & inside));
-            push(&mut out.breaks, self.base, controls & !inside);
+            push(&mut out.backslashes, self.base, backslashes);
+            push(&mut out.controls, self.base, controls);
         }
         let ops = block.ops() & !(inside | controls);
         let scalar = !(ops | quotes | block.blanks() | inside);
@@ -423,30 +421,32 @@ fn padded(rest: &[u8]) -> [u8; BLOCK] {
     last
 }
 
+/// Where a value ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Not in this text.
+    Open,
+    /// One past its last byte.
+    At(usize),
+    /// There is a control character (a line feed, say) before: it deserves a closer look.
+    Control,
+}
+
 #[inline(always)]
-fn end_of<B: Block>(text: &[u8]) -> Option<usize> {
+fn end_of<B: Block>(text: &[u8]) -> End {
     let (mut strings, mut depth) = (Strings::default(), 0);
     let (blocks, rest) = text.as_chunks();
     for (number, bytes) in blocks.iter().enumerate() {
         match end::<B>(bytes, &mut strings, &mut depth) {
-            End::No => {}
-            End::At(place) => return Some(number * BLOCK + place + 1),
-            End::Odd => return None,
+            End::Open => {}
+            End::At(place) => return End::At(number * BLOCK + place),
+            End::Control => return End::Control,
         }
     }
     match end::<B>(&padded(rest), &mut strings, &mut depth) {
-        End::At(place) => Some(text.len() - rest.len() + place + 1),
-        End::No | End::Odd => None,
+        End::At(place) => End::At(text.len() - rest.len() + place),
+        other => other,
     }
-}
-
-/// Whether a value ends in a block.
-enum End {
-    No,
-    /// Here.
-    At(usize),
-    /// There is a control character before.
-    Odd,
 }
 
 #[inline(always)]
@@ -455,9 +455,9 @@ fn end<B: Block>(bytes: &[u8; BLOCK], strings: &mut Strings, depth: &mut u64) ->
     let (_, inside) = strings.next(block, block.backslashes());
     let controls = block.controls();
     match close(block.opens() & !inside, block.closes() & !inside, depth) {
-        Some(place) if controls & ((1 << place) - 1) == 0 => End::At(place),
-        None if controls == 0 => End::No,
-        _ => End::Odd,
+        Some(place) if controls & ((1 << place) - 1) == 0 => End::At(place + 1),
+        None if controls == 0 => End::Open,
+        _ => End::Control,
     }
 }
 

@@ -30,34 +30,23 @@ fn plainly(text: &[u8]) -> (Vec<(u32, u8)>, Seen) {
     (marks, seen)
 }
 
-/// Where the first value ends, if all its bytes are allowed.
-fn end_plainly(text: &[u8], is_allowed: impl Fn(u8) -> bool) -> Option<usize> {
+fn end_plainly(text: &[u8]) -> End {
     let (marks, _) = plainly(text);
+    let control = text.iter().position(|byte| *byte < 0x20);
     let mut depth = 0;
     for (at, kind) in marks {
         depth += i32::from(matches!(kind, b'{' | b'['));
         depth -= i32::from(matches!(kind, b'}' | b']'));
         if depth <= 0 && matches!(kind, b'}' | b']') {
             let end = at as usize + 1;
-            return text[..end].iter().all(|byte| is_allowed(*byte)).then_some(end);
+            return if control.is_some_and(|at| at < end) { End::Control } else { End::At(end) };
         }
     }
-    None
+    if control.is_some() { End::Control } else { End::Open }
 }
 
-/// What is odd, and control characters outside of strings.
-fn special(text: &[u8]) -> (Vec<u32>, Vec<u32>) {
-    let (marks, _) = plainly(text);
-    let (mut odd, mut breaks) = (Vec::new(), Vec::new());
-    for (at, byte) in text.iter().enumerate() {
-        let quotes = marks.iter().filter(|(mark, kind)| (*mark as usize) < at && *kind == b'"').count();
-        if *byte < 0x20 && quotes % 2 == 0 {
-            breaks.push(at as u32);
-        } else if *byte < 0x20 || *byte == b'\\' {
-            odd.push(at as u32);
-        }
-    }
-    (odd, breaks)
+fn places(text: &[u8], is_one: impl Fn(u8) -> bool) -> Vec<u32> {
+    (0..text.len() as u32).filter(|at| is_one(text[*at as usize])).collect()
 }
 
 fn check(text: &[u8]) {
@@ -75,19 +64,16 @@ fn check(text: &[u8]) {
         assert_eq!(found, expect, "{kernel:?} {}", text.escape_ascii());
         marks.mark_all(text);
         assert_eq!(all(&marks), expect, "{kernel:?} {}", text.escape_ascii());
-        let (odd, breaks) = special(text);
-        assert_eq!(
-            (marks.odd(), marks.breaks()),
-            (&odd[..], &breaks[..]),
-            "{kernel:?} {}",
-            text.escape_ascii()
-        );
+        assert_eq!(marks.backslashes(), places(text, |byte| byte == b'\\'));
+        assert_eq!(marks.controls(), places(text, |byte| byte < 0x20));
         if text.starts_with(b"{") {
-            let close = marks.close_of(0).map(|mark| found[mark].0 as usize + 1);
-            let end = end_plainly(text, |_| true);
-            assert_eq!(close, end, "{kernel:?} {}", text.escape_ascii());
-            let end = end_plainly(text, |byte| byte >= 0x20);
+            let end = end_plainly(text);
             assert_eq!(kernel.end_of(text), end, "{kernel:?} {}", text.escape_ascii());
+            let close = marks.close_of(0).map(|mark| End::At(found[mark].0 as usize + 1));
+            assert_eq!(close, Some(end).filter(|end| *end != End::Open).and(close), "{kernel:?}");
+            if let End::At(_) = end {
+                assert_eq!(close, Some(end), "{kernel:?} {}", text.escape_ascii());
+            }
         }
     }
 }
