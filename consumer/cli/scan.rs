@@ -1,5 +1,7 @@
 //! `trailmeter scan`: history, once.
 
+mod athena;
+
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -11,6 +13,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use trailmeter_rules::{Matching, RuleSet, SourceFile};
 
+use self::athena::{AthenaArguments, Plan};
 use super::rules::Named;
 use super::{Failure, block_on};
 use crate::callers::CallerPolicy;
@@ -66,6 +69,8 @@ pub struct ScanArguments {
     /// Exit with 3 if there is a weak caller
     #[arg(long, env = "TRAILMETER_FAIL_ON", value_enum)]
     fail_on: Option<FailOn>,
+    #[command(flatten)]
+    athena: AthenaArguments,
 }
 
 /// What makes the command fail.
@@ -83,6 +88,8 @@ Examples:
   trailmeter scan ./AWSLogs --pack all --rules sigma/              what rules would have matched
   trailmeter scan ./AWSLogs --group-by aws_region,tls_version --format csv --output tls.csv
   zcat events.ndjson.gz | trailmeter scan - --fail-on weak
+  trailmeter scan --engine athena s3://my-trail/ --since 365d      by Athena, once the price is agreed to
+  trailmeter scan --print-sql s3://my-trail/ --group-by principal  the SQL for it, and nothing else
 
 Fields: account_id principal identity_type session signature_version presigned tls_version key_id key_kind event_source
 event_name aws_region source_ip user_agent client client_version likely_sigv2 bucket error_code vpc_endpoint_id
@@ -93,6 +100,10 @@ Exit codes: 0 fine; 1 failed, interrupted, or --fail-on without a call to judge;
 pub fn run(arguments: &ScanArguments) -> Result<(), Failure> {
     let now_s = (system_clock()() / 1000).cast_signed();
     let options = options(arguments, now_s)?;
+    let plan = arguments.athena.are_used().then(|| Plan::new(arguments, &options)).transpose()?;
+    if let Some(plan) = plan.as_ref().filter(|_| arguments.athena.print_sql()) {
+        return plan.print_sql();
+    }
     let report = Report {
         format: arguments.format,
         group_by: options.group_by.clone(),
@@ -102,7 +113,10 @@ pub fn run(arguments: &ScanArguments) -> Result<(), Failure> {
     };
     // Opened first: nobody waits an hour to be told that it can't be written.
     let output = arguments.output.as_deref().map(create).transpose()?;
-    let outcome = scanned(options)?;
+    let outcome = match plan {
+        Some(plan) => plan.run()?,
+        None => scanned(options)?,
+    };
     write(&report, &outcome, output)?;
     if outcome.is_interrupted {
         return Err(Failure::Runtime(anyhow::anyhow!("interrupted: not all files were read")));
@@ -129,8 +143,10 @@ fn options(arguments: &ScanArguments, now_s: i64) -> Result<Options, Failure> {
         let option = option.to_owned();
         move |why: String| Failure::Usage(format!("{option}: {why}"))
     };
-    let files = list(&arguments.paths).map_err(Failure::Usage)?;
-    if files.is_empty() {
+    // What Athena reads is not here.
+    let is_elsewhere = arguments.athena.are_used();
+    let files = if is_elsewhere { Vec::new() } else { list(&arguments.paths).map_err(Failure::Usage)? };
+    if files.is_empty() && !is_elsewhere {
         return Err(Failure::Usage(format!("{} names no file", arguments.paths.join(" "))));
     }
     let group_by: Result<Vec<Field>, String> =

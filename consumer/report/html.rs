@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::Report;
+use super::{Report, UNSEEN};
 use crate::callers::advice::gather;
 use crate::callers::{CallerState, Detail};
 use crate::event::judge::Weakness;
@@ -221,7 +221,7 @@ fn problems(outcome: &Outcome) -> Markup {
     let note = html! {
         (number(totals.events())) " events: " (number(totals.calls)) " calls, " (sum(&totals.not_calls)) " not calls, "
         (sum(&totals.dropped)) " dropped, " (sum(&totals.rejected)) " rejected. "
-        @if rows.is_empty() { "Every file was read to its end." }
+        @if outcome.is_of_table { (UNSEEN) } @else if rows.is_empty() { "Every file was read to its end." }
         @if left > 0 { (number(left as u64)) " more files had problems." }
     };
     let body = if rows.is_empty() {

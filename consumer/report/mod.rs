@@ -16,6 +16,9 @@ pub use table::{columns, shown};
 use crate::scan::field::Field;
 use crate::scan::{Outcome, Sum};
 
+/// What a table does not tell.
+const UNSEEN: &str = "What Athena does not read as events was not seen.";
+
 /// How a result is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {

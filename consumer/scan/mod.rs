@@ -5,6 +5,7 @@
 //! agree. Threads take one file after the other; what they count are sums, so the result is the same for any number of
 //! them.
 
+pub mod athena;
 mod counting;
 pub mod field;
 mod groups;
@@ -161,6 +162,8 @@ pub struct Outcome {
     pub more_notes: usize,
     /// It was ended before all files were read.
     pub is_interrupted: bool,
+    /// It is of a table: of files, and of what is in them and is no object, nothing is known.
+    pub is_of_table: bool,
 }
 
 /// Counts the files. Blocks until it is done, or stopped.

@@ -57,7 +57,11 @@ pub(super) async fn read(bucket: &str, prefix: &str) -> Result<Vec<SourceFile>, 
     Ok(files)
 }
 
-async fn connect(bucket: &str) -> Result<AmazonS3, object_store::Error> {
+/// Makes ready to ask a bucket. Nothing is asked of it yet.
+///
+/// # Errors
+/// The environment has something that can't be used.
+pub async fn connect(bucket: &str) -> Result<AmazonS3, object_store::Error> {
     // There may be one already.
     rustls::crypto::ring::default_provider().install_default().ok();
     let http =
@@ -107,7 +111,7 @@ impl CredentialProvider for Credentials {
 }
 
 /// An error with what it is due to at last. It names no secret.
-fn causes(error: &dyn std::error::Error) -> String {
+pub fn causes(error: &dyn std::error::Error) -> String {
     let text = error.to_string();
     let below = std::iter::successors(error.source(), |cause| cause.source());
     match below.last().map(ToString::to_string).filter(|cause| !text.contains(cause.as_str())) {
