@@ -451,6 +451,7 @@ fn odd_events() -> Vec<Value> {
         call(json!({"sourceIPAddress": "10.1.2.3", "userAgent": "a 100%_* b"})),
         call(json!({"sourceIPAddress": "10.1.2.300", "userAgent": "a 100x_y b 100%_*"})),
         call(json!({"sourceIPAddress": "010.1.2.3", "userAgent": "üser-ÄGENT/1 BOTO"})),
+        call(json!({"sourceIPAddress": "999999999999999999.99.1.1", "userAgent": "x"})),
         call(json!({"sourceIPAddress": "ec2.amazonaws.com", "userAgent": "it's -- /* a 'quote' \" \\ */"})),
         call(json!({"sourceIPAddress": "2001:db8::1", "userAgent": ""})),
         call(json!({"readOnly": null, "eventName": "PutObject", "managementEvent": true})),
@@ -530,7 +531,7 @@ fn printing_touches_no_network() {
     assert_eq!(code, Some(0));
     assert!(!sql.contains("CREATE"), "{sql}");
     for part in [
-        "\"account\" = '111122223333' AND \"region\" = 'us-east-1' AND \"day\" >= '2025/07/01' AND \"day\" <= '2025/07/31'",
+        "\"account\" IN ('111122223333') AND \"region\" IN ('us-east-1') AND \"day\" >= '2025/07/01' AND \"day\" <= '2025/07/31'",
         "FROM \"default\".\"trailmeter_cloudtrail\"",
     ] {
         assert!(sql.contains(part), "{part} is not in {sql}");

@@ -506,5 +506,6 @@ fn network(check: &Check, value: &str) -> Result<String, String> {
         return Ok("false".to_owned());
     }
     let bytes = parts.map(|part| format!("{part} <= 255")).join(" AND ");
-    Ok(format!("regexp_like({value}, '{IPV4}') AND {bytes} AND ({})", networks.join(" OR ")))
+    // What is no address must not get as far as the numbers, which it may be too large for.
+    Ok(format!("CASE WHEN regexp_like({value}, '{IPV4}') THEN {bytes} AND ({}) END", networks.join(" OR ")))
 }

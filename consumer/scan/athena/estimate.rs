@@ -61,15 +61,15 @@ pub async fn estimate(
     place: &Place,
     days: &Days,
 ) -> Result<Estimate, object_store::Error> {
-    let accounts = match &place.account {
-        Some(account) => vec![account.clone()],
-        None => below(store, &place.base).await?,
+    let accounts = match place.accounts.as_slice() {
+        [] => below(store, &place.base).await?,
+        accounts => accounts.to_vec(),
     };
     let accounts = accounts.into_iter().filter(|account| super::place::is_number(account, 12));
     let regions = accounts.map(|account| async move {
-        let regions = match &place.region {
-            Some(region) => vec![region.clone()],
-            None => below(store, &place.folder(&account)).await?,
+        let regions = match place.regions.as_slice() {
+            [] => below(store, &place.folder(&account)).await?,
+            regions => regions.to_vec(),
         };
         Ok::<_, object_store::Error>(regions.into_iter().map(move |region| (account.clone(), region)))
     });

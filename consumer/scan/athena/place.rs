@@ -17,10 +17,10 @@ pub struct Place {
     pub bucket: String,
     /// The folder that accounts are in, without a slash at its end: the root of a table.
     pub base: String,
-    /// The one account, if the prefix names it.
-    pub account: Option<String>,
-    /// The one region, if the prefix names it.
-    pub region: Option<String>,
+    /// Accounts; empty: all.
+    pub accounts: Vec<String>,
+    /// Regions; empty: all.
+    pub regions: Vec<String>,
     /// Year, month and day of the prefix, as many as it names.
     pub date: Vec<String>,
 }
@@ -57,8 +57,8 @@ impl Place {
         base.push(ROOT);
         let mut parts = parts.peekable();
         base.extend(parts.next_if(|part| part.starts_with("o-")));
-        let account = parts.next().map(str::to_owned);
-        if let Some(account) = account.as_deref().filter(|account| !is_number(account, 12)) {
+        let accounts: Vec<String> = parts.next().map(str::to_owned).into_iter().collect();
+        if let Some(account) = accounts.iter().find(|account| !is_number(account, 12)) {
             return Err(format!(
                 "{text:?}: {account:?} is no account: name what {ROOT}/ is in, or a folder below it"
             ));
@@ -66,7 +66,7 @@ impl Place {
         if let Some(kind) = parts.next().filter(|kind| *kind != EVENTS) {
             return Err(format!("{text:?}: there are no calls in {kind}/: name its sibling {EVENTS}/"));
         }
-        let region = parts.next().map(str::to_owned);
+        let regions = parts.next().map(str::to_owned).into_iter().collect();
         let mut date = Vec::new();
         for length in [4, 2, 2] {
             date.extend(parts.next_if(|part| is_number(part, length)).map(str::to_owned));
@@ -75,7 +75,7 @@ impl Place {
             Some(part) => {
                 Err(format!("{text:?}: a table is of whole days: leave out {part:?} and what is behind it"))
             }
-            None => Ok(Self { bucket: bucket.to_owned(), base: base.join("/"), account, region, date }),
+            None => Ok(Self { bucket: bucket.to_owned(), base: base.join("/"), accounts, regions, date }),
         }
     }
 

@@ -16,6 +16,8 @@ use aws_sdk_athena::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_athena::types::{QueryExecutionContext, QueryExecutionState, ResultConfiguration, Row};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
+use trailmeter_rules::diagnostic::visible;
+
 use super::TableName;
 
 /// A connection is there or it is not.
@@ -157,7 +159,9 @@ impl Athena {
             let ended = |state| {
                 let reason =
                     status.and_then(|status| status.state_change_reason()).unwrap_or("it says no more");
-                AthenaError::Query { id: id.to_owned(), state, reason: reason.to_owned() }
+                // It may quote what files hold.
+                let reason = reason.chars().map(visible).collect();
+                AthenaError::Query { id: id.to_owned(), state, reason }
             };
             let state = match status.and_then(|status| status.state()) {
                 Some(QueryExecutionState::Succeeded) => return Ok(scanned_bytes),

@@ -141,8 +141,9 @@ shown AS (
 /// Which files are read, by their names alone.
 fn files(place: &Place, days: &Days) -> String {
     let mut conditions = Vec::new();
-    for (column, value) in [("account", &place.account), ("region", &place.region)] {
-        conditions.extend(value.as_ref().map(|value| format!("\"{column}\" = {}", literal(value))));
+    for (column, values) in [("account", &place.accounts), ("region", &place.regions)] {
+        let values: Vec<String> = values.iter().map(|value| literal(value)).collect();
+        conditions.extend((!values.is_empty()).then(|| format!("\"{column}\" IN ({})", values.join(", "))));
     }
     conditions.extend(days.first.as_ref().map(|day| format!("\"day\" >= {}", literal(day))));
     conditions.extend(days.last.as_ref().map(|day| format!("\"day\" <= {}", literal(day))));

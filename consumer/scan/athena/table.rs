@@ -112,13 +112,13 @@ pub struct Table {
 impl Table {
     /// Over this place, with these accounts and regions and those that the place names.
     pub fn new(name: TableName, place: &Place, accounts: Vec<String>, regions: Vec<String>) -> Self {
-        let with = |mut known: Vec<String>, named: &Option<String>| {
-            known.extend(named.clone());
+        let with = |mut known: Vec<String>, named: &[String]| {
+            known.extend_from_slice(named);
             known.sort();
             known.dedup();
             known
         };
-        let (accounts, regions) = (with(accounts, &place.account), with(regions, &place.region));
+        let (accounts, regions) = (with(accounts, &place.accounts), with(regions, &place.regions));
         Self { name, root: place.root(), accounts, regions }
     }
 

@@ -8,7 +8,8 @@ fn places() {
     let check = |text: &str, base: &str, account: Option<&str>, region: Option<&str>, date: &[&str]| {
         let place = Place::parse(text).unwrap();
         assert_eq!((place.bucket.as_str(), place.base.as_str()), ("b", base), "{text}");
-        assert_eq!((place.account.as_deref(), place.region.as_deref()), (account, region), "{text}");
+        let named = |name: Option<&str>| name.map(str::to_owned).into_iter().collect::<Vec<_>>();
+        assert_eq!((place.accounts, place.regions), (named(account), named(region)), "{text}");
         assert_eq!(place.date, date, "{text}");
     };
     let (account, region) = (Some("111122223333"), Some("eu-west-1"));
