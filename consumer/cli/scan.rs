@@ -87,6 +87,7 @@ Examples:
   trailmeter scan ./AWSLogs --format html --output report.html     for those who decide
   trailmeter scan ./AWSLogs --pack all --rules sigma/              what rules would have matched
   trailmeter scan ./AWSLogs --group-by aws_region,tls_version --format csv --output tls.csv
+  trailmeter scan ./AWSLogs --group-by principal,bucket --format parquet --output rows.parquet
   zcat events.ndjson.gz | trailmeter scan - --fail-on weak
   trailmeter scan --engine athena s3://my-trail/ --since 365d      by Athena, once the price is agreed to
   trailmeter scan --print-sql s3://my-trail/ --group-by principal  the SQL for it, and nothing else
@@ -103,6 +104,9 @@ pub fn run(arguments: &ScanArguments) -> Result<(), Failure> {
     let plan = arguments.athena.are_used().then(|| Plan::new(arguments, &options)).transpose()?;
     if let Some(plan) = plan.as_ref().filter(|_| arguments.athena.print_sql()) {
         return plan.print_sql();
+    }
+    if arguments.format == Format::Parquet && arguments.output.is_none() && std::io::stdout().is_terminal() {
+        return Err(Failure::Usage("Parquet is not for a terminal: name a file with --output".to_owned()));
     }
     let report = Report {
         format: arguments.format,

@@ -284,9 +284,10 @@ fn parts(arguments: &ScanArguments) -> Parts {
     let is_of_callers = match arguments.format {
         Format::Table => arguments.group_by.is_empty(),
         Format::Html => true,
-        Format::Csv | Format::Json | Format::Ndjson => false,
+        Format::Csv | Format::Json | Format::Ndjson | Format::Parquet => false,
     };
-    let is_of_rows = matches!(arguments.format, Format::Csv | Format::Ndjson) && arguments.fail_on.is_none();
+    let has_rows_alone = matches!(arguments.format, Format::Csv | Format::Ndjson | Format::Parquet);
+    let is_of_rows = has_rows_alone && arguments.fail_on.is_none();
     Parts {
         accounting: !is_of_rows,
         trend: arguments.format == Format::Html,
