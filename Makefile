@@ -20,7 +20,7 @@ APT_PACKAGES := prometheus prometheus-alertmanager chromium
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 13
 
-tools: ## Installs what the tests need: Prometheus, Alertmanager and Chromium from Debian, kinesis-local and playwright from npm, ministack from PyPI
+tools: ## Installs what the tests need: Prometheus, Alertmanager and Chromium from Debian, kinesis-local and playwright from npm, ministack, moto, DuckDB and sqlglot from PyPI
 	@command -v python3 >/dev/null || { echo "python3 is needed: install it with your package manager"; exit 1; }
 	@command -v npm >/dev/null || { echo "npm (Node.js 18 or newer) is needed: install it with your package manager"; exit 1; }
 	@if ! command -v prometheus >/dev/null || ! command -v promtool >/dev/null || \

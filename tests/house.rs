@@ -37,6 +37,7 @@ fn named_outside(crate_name: &str, places: &[&str]) -> Vec<String> {
 fn libraries_are_named_only_where_they_belong() {
     let nowhere: Vec<String> = Vec::new();
     assert_eq!(named_outside("aws_sdk_kinesis", &["source/kinesis/"]), nowhere);
+    assert_eq!(named_outside("aws_sdk_athena", &["scan/athena/run.rs"]), nowhere);
     assert_eq!(named_outside("simd_json", &["decode/json/"]), nowhere);
     assert_eq!(named_outside("prometheus", &["metrics/", "web/"]), nowhere);
     assert_eq!(named_outside("redb", &["state/"]), nowhere);

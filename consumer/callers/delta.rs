@@ -20,7 +20,7 @@ const KEPT: usize = 32_768;
 /// Sightings of a caller in one commit: one is usual, a second comes with the end of an acceptance or of a silence.
 const MOST_SIGHTINGS: usize = 8;
 /// Bytes of a text in a list.
-const MAX_VALUE_BYTES: usize = 512;
+pub const MAX_VALUE_BYTES: usize = 512;
 
 /// A call, and who made it.
 #[derive(Clone, Copy)]

@@ -11,7 +11,7 @@ mod row;
 mod sighting;
 pub mod verdict;
 
-pub use delta::{Call, Delta, Entry, keep_newest};
+pub use delta::{Call, Delta, Entry, MAX_VALUE_BYTES, keep_newest};
 pub use row::{CallerState, Past, Row};
 pub use sighting::{Sighting, plain};
 pub use verdict::{Accepted, CallerPolicy};

@@ -1,5 +1,7 @@
 //! `trailmeter scan`: history, once.
 
+mod athena;
+
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -12,6 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 use trailmeter_rules::{Matching, RuleSet, SourceFile};
 
+use self::athena::{AthenaArguments, Plan};
 use super::rules::Named;
 use super::{Failure, block_on};
 use crate::callers::CallerPolicy;
@@ -87,6 +90,8 @@ pub struct ScanArguments {
     /// Exit with 3 if there is a weak caller
     #[arg(long, env = "TRAILMETER_FAIL_ON", value_enum)]
     fail_on: Option<FailOn>,
+    #[command(flatten)]
+    athena: AthenaArguments,
 }
 
 /// What makes the command fail.
@@ -103,10 +108,14 @@ Examples:
   trailmeter scan ./AWSLogs --format html --output report.html     for those who decide
   trailmeter scan ./AWSLogs --pack all --rules sigma/              what rules would have matched
   trailmeter scan ./AWSLogs --group-by aws_region,tls_version --format csv --output tls.csv
+  trailmeter scan ./AWSLogs --group-by principal,bucket --format parquet --output rows.parquet
   zcat events.ndjson.gz | trailmeter scan - --fail-on weak
   trailmeter scan s3://my-trail --since 90d --config trailmeter.yaml --remember /var/lib/trailmeter/state
                                                                    before the first `run`: it pages for newcomers only
   trailmeter scan s3://my-trail/AWSLogs --since 30d --account 111122223333 --region eu-central-1,us-east-1
+
+  trailmeter scan --engine athena s3://my-trail/ --since 365d      by Athena, once the price is agreed to
+  trailmeter scan --print-sql s3://my-trail/ --group-by principal  the SQL for it, and nothing else
 
 S3: credentials, region and endpoint are those of the AWS SDKs (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL_S3, …); it takes
 s3:ListBucket and s3:GetObject. Of CloudTrail's layout, […/]AWSLogs/[o-ID/]ACCOUNT/CloudTrail/REGION/YEAR/MONTH/DAY/, only
@@ -126,7 +135,14 @@ pub fn run(arguments: &ScanArguments) -> Result<(), Failure> {
     let config = arguments.config.as_deref().map(Config::load).transpose();
     let config = config.map_err(|problems| Failure::Usage(problems.to_string()))?;
     let options = options(arguments, config.as_ref(), now_s)?;
-    let places = Places::named(arguments, &options)?;
+    let plan = arguments.athena.are_used().then(|| Plan::new(arguments, &options)).transpose()?;
+    if let Some(plan) = plan.as_ref().filter(|_| arguments.athena.print_sql()) {
+        return plan.print_sql();
+    }
+    if arguments.format == Format::Parquet && arguments.output.is_none() && std::io::stdout().is_terminal() {
+        return Err(Failure::Usage("Parquet is not for a terminal: name a file with --output".to_owned()));
+    }
+    let places = if plan.is_none() { Some(Places::named(arguments, &options)?) } else { None };
     let report = Report {
         format: arguments.format,
         group_by: options.group_by.clone(),
@@ -137,7 +153,11 @@ pub fn run(arguments: &ScanArguments) -> Result<(), Failure> {
     // Opened first: nobody waits an hour to be told that it can't be written.
     let output = arguments.output.as_deref().map(create).transpose()?;
     let memory = arguments.remember.as_deref().map(|path| Memory::open(path, config.as_ref())).transpose()?;
-    let mut outcome = scanned(options, places)?;
+    let mut outcome = match (plan, places) {
+        (Some(plan), _) => plan.run()?,
+        (None, Some(places)) => scanned(options, places)?,
+        (None, None) => return Ok(()),
+    };
     if let (Some(failure), 0) = (&outcome.failure, outcome.totals.events()) {
         return Err(Failure::Runtime(anyhow::anyhow!("{failure}")));
     }

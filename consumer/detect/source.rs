@@ -3,7 +3,7 @@
 //! Enters: the places that the config names. Leaves: files as text, in the order of the places (packs first) and by
 //! name within a folder or prefix; or why one of them can't be read.
 
-mod s3;
+pub mod s3;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

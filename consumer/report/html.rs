@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::Report;
+use super::{Report, UNSEEN};
 use crate::callers::advice::gather;
 use crate::callers::{CallerState, Detail};
 use crate::event::judge::Weakness;
@@ -222,8 +222,10 @@ fn problems(outcome: &Outcome) -> Markup {
     let note = html! {
         (number(totals.events())) " events: " (number(totals.calls)) " calls, " (sum(&totals.not_calls)) " not calls, "
         (sum(&totals.dropped)) " dropped, " (sum(&totals.rejected)) " rejected. "
-        (number(outcome.files)) " files were read" @if passed.is_empty() { ". " } @else { "; passed over: " (passed) ". " }
-        @if rows.is_empty() && !outcome.is_interrupted { "Each to its end." }
+        @if outcome.is_of_table { (UNSEEN) } @else {
+            (number(outcome.files)) " files were read" @if passed.is_empty() { ". " } @else { "; passed over: " (passed) ". " }
+            @if rows.is_empty() && !outcome.is_interrupted { "Each to its end." }
+        }
         @if left > 0 { (number(left as u64)) " more files had problems." }
     };
     let body = if rows.is_empty() {

@@ -31,7 +31,19 @@ pub fn body(report: &Report, outcome: &Outcome) -> Value {
     if let Some(body) = body.as_object_mut() {
         body.remove("late");
     }
+    if outcome.is_of_table {
+        unseen(&mut body);
+    }
     body
+}
+
+/// A table has events only: what else its files hold was not counted, which is not none.
+fn unseen(body: &mut Value) {
+    body["records"] = Value::Null;
+    body["not_calls"]["digest"] = Value::Null;
+    for reason in ["not_json", "not_object", "too_large", "too_deep"] {
+        body["rejected"][reason] = Value::Null;
+    }
 }
 
 /// A row each.

@@ -1,11 +1,12 @@
 //! What a scan found, for people and for machines.
 //!
-//! Enters: an [`Outcome`]. Leaves: text. Values that came with events are hostile: a terminal gets no control characters,
+//! Enters: an [`Outcome`]. Leaves: text, or Parquet. Values that came with events are hostile: a terminal gets no control characters,
 //! a spreadsheet no formulas, JSON escapes by itself.
 
 mod csv;
 mod html;
 mod json;
+mod parquet;
 mod table;
 
 use std::io::{self, Write};
@@ -15,6 +16,9 @@ pub use table::{columns, shown};
 
 use crate::scan::field::Field;
 use crate::scan::{Outcome, Sum};
+
+/// What a table does not tell.
+const UNSEEN: &str = "What Athena does not read as events was not seen.";
 
 /// How a result is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -29,6 +33,8 @@ pub enum Format {
     Ndjson,
     /// A page by itself, with charts, for whoever opens it.
     Html,
+    /// The rows as typed columns, in a file.
+    Parquet,
 }
 
 /// What was scanned, and when.
@@ -67,6 +73,7 @@ impl Report {
             Format::Table => output.write_all(Table::new(self, outcome).text().as_bytes()),
             Format::Html => output.write_all(html::document(self, outcome).as_bytes()),
             Format::Csv => csv::write(self, outcome, output),
+            Format::Parquet => parquet::write(self, outcome, output),
             Format::Json => {
                 serde_json::to_writer(&mut *output, &json::body(self, outcome))?;
                 output.write_all(b"\n")

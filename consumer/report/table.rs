@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use trailmeter_rules::diagnostic::visible;
 
-use super::Report;
+use super::{Report, UNSEEN};
 use crate::callers::advice::{Shared, gather};
 use crate::callers::{CallerState, Detail};
 use crate::event::time;
@@ -101,8 +101,9 @@ impl<'o> Table<'o> {
         let totals = &self.outcome.totals;
         let sum = |counts: &[u64]| counts.iter().sum::<u64>();
         let ended = if self.outcome.is_interrupted { "Interrupted: what was read by then. " } else { "" };
+        let unseen = if self.outcome.is_of_table { format!(" {UNSEEN}") } else { String::new() };
         format!(
-            "{ended}{} events: {} calls, {} not calls, {} dropped ({} of them duplicates), {} rejected.\n",
+            "{ended}{} events: {} calls, {} not calls, {} dropped ({} of them duplicates), {} rejected.{unseen}\n",
             totals.events(),
             totals.calls,
             sum(&totals.not_calls),

@@ -5,6 +5,7 @@
 //! agree. Threads take one file after the other; what they count are sums, so the result is the same for any number of
 //! them.
 
+pub mod athena;
 mod counting;
 pub mod field;
 mod groups;
@@ -148,6 +149,26 @@ pub struct WeakCaller {
 }
 
 impl WeakCaller {
+    /// With the texts of its lists that were seen last, of each at most `values`, and the day of each.
+    fn new(
+        key: OwnedKey,
+        row: Row,
+        mut found: [HashMap<Box<str>, i32>; Detail::COUNT],
+        values: usize,
+    ) -> Self {
+        let mut lists: [Vec<String>; Detail::COUNT] = Default::default();
+        let days = std::array::from_fn(|at| {
+            keep_newest(&mut found[at], values);
+            let mut texts: Vec<(String, i32)> =
+                found[at].drain().map(|(text, day)| (text.into_string(), day)).collect();
+            texts.sort_unstable();
+            let days;
+            (lists[at], days) = texts.into_iter().unzip();
+            days
+        });
+        Self { key, row, lists, days }
+    }
+
     /// As it is remembered.
     pub fn past(&self) -> Past {
         let details = std::array::from_fn(|list| {
@@ -194,6 +215,8 @@ pub struct Outcome {
     pub remembered: Option<Recalled>,
     /// What was not read because its name says that it is not wanted.
     pub passed_over: PassedOver,
+    /// It is of a table: of files, and of what is in them and is no object, nothing is known.
+    pub is_of_table: bool,
 }
 
 /// Counts the files. Blocks until it is done, or stopped.
@@ -460,17 +483,7 @@ fn weak_caller(key: OwnedKey, entries: Vec<Entry>, values: usize) -> WeakCaller 
             }
         }
     }
-    let mut lists: [Vec<String>; Detail::COUNT] = Default::default();
-    let days = std::array::from_fn(|at| {
-        keep_newest(&mut days[at], values);
-        let mut texts: Vec<(String, i32)> =
-            days[at].drain().map(|(text, day)| (text.into_string(), day)).collect();
-        texts.sort_unstable();
-        let days;
-        (lists[at], days) = texts.into_iter().unzip();
-        days
-    });
-    WeakCaller { key, row, lists, days }
+    WeakCaller::new(key, row, days, values)
 }
 
 #[cfg(test)]

@@ -31,6 +31,12 @@ impl Network {
     pub fn contains(&self, address: IpAddr) -> bool {
         address.is_ipv4() == self.is_v4 && number(address).0 & self.mask == self.address
     }
+
+    /// The first and the last address of a network of IPv4, as numbers.
+    pub fn v4_bounds(&self) -> Option<(u32, u32)> {
+        let (first, mask) = (self.address as u32, self.mask as u32);
+        self.is_v4.then_some((first, first | !mask))
+    }
 }
 
 fn number(address: IpAddr) -> (u128, u32) {
@@ -70,6 +76,9 @@ mod tests {
         assert!(contains("0.0.0.0/0", "1.2.3.4") && !contains("0.0.0.0/0", "::1"));
         assert!(contains("2001:db8::/32", "2001:db8:1::1") && !contains("2001:db8::/32", "2001:db9::1"));
         assert!(contains("::/0", "2001:db9::1"));
+        let bounds = |text| Network::parse(text).unwrap().v4_bounds();
+        assert_eq!(bounds("10.1.2.3/8"), Some((0x0a00_0000, 0x0aff_ffff)));
+        assert_eq!((bounds("0.0.0.0/0"), bounds("::/0")), (Some((0, u32::MAX)), None));
         for wrong in ["10.0.0.0/33", "10.0.0/8", "x", "", "10.0.0.0/", "10.0.0.0/-1"] {
             assert_eq!(Network::parse(wrong), None, "{wrong}");
         }

@@ -13,6 +13,8 @@ use crate::network;
 
 mod made;
 
+pub use made::CHANGES;
+
 /// A value of a field.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value<'v> {

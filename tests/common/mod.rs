@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used, missing_docs)]
 
 pub mod alertmanager;
+pub mod athena;
 pub mod kinesis;
 pub mod prometheus;
 pub mod proxy;

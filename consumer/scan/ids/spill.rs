@@ -80,7 +80,7 @@ impl Run {
     /// Ids are random: the share of all numbers that are below one is about its place.
     fn holds(&self, id: u128) -> io::Result<bool> {
         let (mut low, mut high) = (0, self.ids);
-        let mut guess = ((id >> 64) * u128::from(self.ids) >> 64) as u64;
+        let mut guess = (((id >> 64) * u128::from(self.ids)) >> 64) as u64;
         let mut bytes = [0; PAGE_IDS * ID_BYTES];
         while low < high {
             let first = guess.saturating_sub(PAGE_IDS as u64 / 2).clamp(low, high - 1);
@@ -174,7 +174,7 @@ impl Filter {
     fn place(&self, id: u128) -> (usize, u64) {
         // Of an id that is no random number both must be.
         let mixed = (id ^ (id >> 67)).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
-        let word = ((mixed >> 64) * self.words.len() as u128 >> 64) as usize;
+        let word = (((mixed >> 64) * self.words.len() as u128) >> 64) as usize;
         let low = mixed as u64 ^ (mixed >> 64) as u64;
         let bits = (0..BITS_SET).fold(0, |bits, number| bits | 1 << (low >> (6 * number) & 63));
         (word, bits)

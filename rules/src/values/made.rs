@@ -87,7 +87,7 @@ fn info<E: Event>(event: &E) -> String {
 }
 
 /// Verbs of calls that change something, for events that do not say.
-const CHANGES: [&str; 44] = [
+pub const CHANGES: [&str; 44] = [
     "Activate",
     "Add",
     "Admin",
