@@ -347,6 +347,10 @@ fn odd_events() -> Vec<Value> {
         who(json!({"type": "FederatedUser", "arn": "arn:f", "sessionContext": {"sessionIssuer": {}}})),
         who(json!({"type": "AWSService", "invokedBy": "ec2.amazonaws.com"})),
         who(json!({"type": "AWSService", "principalId": "p"})),
+        who(json!({"type": "AWSService", "arn": "arn:x", "invokedBy": "config.amazonaws.com"})),
+        who(
+            json!({"type": "IAMUser", "arn": "arn:aws:iam::1:user/by-service", "accessKeyId": "AKIAX", "invokedBy": "x"}),
+        ),
         who(json!({"type": "AWSAccount", "principalId": "AROAX:s:t", "accountId": "444455556666"})),
         who(json!({"type": "AWSAccount", "principalId": ":s", "accountId": "777788889999"})),
         who(json!({"type": "AWSAccount", "accountId": "anonymous", "principalId": "x"})),
@@ -468,7 +472,8 @@ fn odd_events() -> Vec<Value> {
     events.extend(repeated);
     events.extend([call(json!({})), call(json!({})), call(json!({"eventID": ""}))]);
     let rejected = call(json!({"eventID": "once-rejected", "eventTime": null}));
-    events.extend([rejected, call(json!({"eventID": "once-rejected"}))]);
+    let long_ago = call(json!({"eventID": "once-rejected", "eventTime": "0"}));
+    events.extend([rejected, long_ago, call(json!({"eventID": "once-rejected"}))]);
     events
 }
 
@@ -631,23 +636,27 @@ fn nothing_is_run_before_the_price_is_agreed_to() {
 fn what_fails_is_told() {
     let athena = Athena::start();
     deliver_odd(&athena);
-    // A table of someone else's, that lacks columns.
-    let printed = trailmeter(&[
-        "scan",
-        "--print-sql",
-        "--create-table",
-        "s3://trail",
-        "--athena-table",
-        "default.poor",
-    ]);
-    let ddl = String::from_utf8(printed.stdout).unwrap();
-    let ddl = ddl.split(";\n").next().unwrap().replace("  insightdetails STRING,\n", "");
-    let ddl = ddl.replace("ACCOUNT,…", "111122223333").replace("REGION,…", "us-east-1");
-    athena.ask("StartQueryExecution", &json!({"QueryString": ddl, "WorkGroup": "primary"}));
-    let output = athena.run(&["--yes", "--athena-table", "default.poor"]);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("failed: ") && said.contains("insightdetails"), "{said}");
+    // Tables of someone else's: one lacks a column, one a part of it.
+    for (table, lacks, why) in [
+        (
+            "poor",
+            "  insightdetails STRING,\n",
+            "the table default.poor has no column insightdetails: name another",
+        ),
+        ("poorer", "    identityprovider: STRING,\n", "failed: "),
+    ] {
+        let name = format!("default.{table}");
+        let printed =
+            trailmeter(&["scan", "--print-sql", "--create-table", "s3://trail", "--athena-table", &name]);
+        let ddl = String::from_utf8(printed.stdout).unwrap();
+        let ddl = ddl.split(";\n").next().unwrap().replace(lacks, "");
+        let ddl = ddl.replace("ACCOUNT,…", "111122223333").replace("REGION,…", "us-east-1");
+        athena.ask("StartQueryExecution", &json!({"QueryString": ddl, "WorkGroup": "primary"}));
+        let output = athena.run(&["--yes", "--athena-table", &name]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(why), "{said}");
+    }
     // A workgroup that is not there.
     let output = athena.run(&["--yes", "--create-table", "--athena-workgroup", "nobodys"]);
     let said = String::from_utf8(output.stderr).unwrap();

@@ -115,7 +115,8 @@ def get_table_metadata(self):
     if name not in TABLES:
         raise MetadataException(f"EntityNotFoundException: Entity Not Found: {name}")
     table = TABLES[name]
-    return json.dumps({"TableMetadata": {"Name": name.split(".")[1], "TableType": "EXTERNAL_TABLE",
+    listed = [{"Name": column, "Type": kind.sql("hive").lower()} for column, kind in table.columns]
+    return json.dumps({"TableMetadata": {"Name": name.split(".")[1], "TableType": "EXTERNAL_TABLE", "Columns": listed,
                                          "Parameters": {"EXTERNAL": "TRUE", **table.properties}}})
 
 

@@ -15,7 +15,7 @@ use crate::report::Format;
 use crate::s3::{self, Patience};
 use crate::scan::athena::{
     Answer, Asked, Athena, AthenaError, Estimate, Fit, Parts, Place, Query, Refusal, Service, Table,
-    TableName, estimate, price,
+    TableName, estimate, missing_columns, price,
 };
 use crate::scan::{Options, Outcome};
 
@@ -224,7 +224,7 @@ impl<'a> Plan<'a> {
     fn confirm(&self, found: &Estimate) -> Result<(), Failure> {
         let usd = found.price(self.arguments.usd_per_tb);
         eprintln!(
-            "Athena will read {} in {} files ({} accounts, {} regions): about {} at {} USD a TB",
+            "Athena will read {} in {} files ({} accounts, {} regions): {} at {} USD a TB",
             HumanBytes(found.bytes),
             HumanCount(found.objects),
             found.accounts.len(),
@@ -260,8 +260,8 @@ impl<'a> Plan<'a> {
         let table =
             Table::new(self.table.clone(), &self.place, names(&found.accounts), names(&found.regions));
         let (name, create) = (&self.table, self.arguments.create_table);
-        let properties = match athena.properties(name).await {
-            Ok(properties) => properties,
+        let known = match athena.table(name).await {
+            Ok(known) => known,
             Err(AthenaError::NoTable(why)) if !create => {
                 return Err(Failure::Runtime(anyhow::anyhow!(
                     "{why}: give --create-table, or create {name} by\n\n{};",
@@ -274,11 +274,16 @@ impl<'a> Plan<'a> {
             }
             Err(error) => return Err(error.into()),
         };
-        match table.joined(|property| properties.get(property).map(String::as_str)) {
-            None => Err(Failure::Runtime(anyhow::anyhow!(
-                "the table {name} is not over {}: name another with --athena-table, and give --create-table",
-                self.place.root()
-            ))),
+        let other = |why: String| {
+            let fix = "name another with --athena-table, and give --create-table";
+            Err(Failure::Runtime(anyhow::anyhow!("the table {name} {why}: {fix}")))
+        };
+        let missing = missing_columns(&known);
+        if !missing.is_empty() {
+            return other(format!("has no column {}", missing.join(", ")));
+        }
+        match table.joined(&known) {
+            None => other(format!("is not over {}", self.place.root())),
             Some((_, Fit::Fits)) => Ok(()),
             Some((table, Fit::Stale)) if create => {
                 let (_, _) = ran(athena, &table.alter()).await?;
@@ -341,7 +346,7 @@ async fn ran(athena: &Athena, sql: &str) -> Result<(String, u64), Failure> {
 
 /// An amount, to the cent; a small one is told as such.
 fn shown(usd: f64) -> String {
-    if usd < 0.01 { "less than 0.01 USD".to_owned() } else { format!("{usd:.2} USD") }
+    if usd < 0.01 { "less than 0.01 USD".to_owned() } else { format!("about {usd:.2} USD") }
 }
 
 #[cfg(test)]
@@ -354,6 +359,6 @@ mod tests {
         for wrong in ["-1", "x", "inf", "NaN", ""] {
             assert!(dollars(wrong).unwrap_err().contains("write 5 or 0.25"), "{wrong}");
         }
-        assert_eq!((shown(0.0099), shown(12.346)), ("less than 0.01 USD".into(), "12.35 USD".into()));
+        assert_eq!((shown(0.0099), shown(12.346)), ("less than 0.01 USD".into(), "about 12.35 USD".into()));
     }
 }

@@ -18,7 +18,7 @@ pub use estimate::{Estimate, estimate, price};
 pub use place::{Days, Place};
 pub use run::{Athena, AthenaError, Progress, Service};
 pub use sql::{Parts, Query};
-pub use table::{Fit, Table, TableName};
+pub use table::{Fit, Known, Table, TableName, missing_columns};
 
 use trailmeter_rules::ast::Expr;
 

@@ -3,7 +3,6 @@
 //! Credentials, region and endpoint are those of the SDK's defaults; `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_ATHENA` name
 //! another service that speaks the same.
 
-use std::collections::HashMap;
 use std::error::Error;
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 use trailmeter_rules::diagnostic::visible;
 
-use super::TableName;
+use super::{Known, TableName};
 
 /// A connection is there or it is not.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -107,11 +106,11 @@ impl Athena {
         Ok(Self { client: Client::from_conf(builder.build()), service })
     }
 
-    /// The properties of a table.
+    /// What is known of a table.
     ///
     /// # Errors
     /// There is none ([`AthenaError::NoTable`]), or the request failed.
-    pub async fn properties(&self, table: &TableName) -> Result<HashMap<String, String>, AthenaError> {
+    pub async fn table(&self, table: &TableName) -> Result<Known, AthenaError> {
         let request = self.client.get_table_metadata().catalog_name(CATALOG);
         let request = request.database_name(&table.database).table_name(&table.table);
         let request = request.work_group(&self.service.workgroup);
@@ -121,7 +120,10 @@ impl Athena {
             let failed = failed("athena:GetTableMetadata")(error);
             if is_of_table { AthenaError::NoTable(failed.to_string()) } else { failed }
         })?;
-        Ok(answer.table_metadata.and_then(|table| table.parameters).unwrap_or_default())
+        let table = answer.table_metadata;
+        let columns = table.as_ref().map(|table| table.columns()).unwrap_or_default();
+        let columns = columns.iter().map(|column| column.name().to_owned()).collect();
+        Ok(Known { columns, properties: table.and_then(|table| table.parameters).unwrap_or_default() })
     }
 
     /// Begins a query. Returns its id.

@@ -3,6 +3,8 @@
 //! Columns and formats are those of "Create the table for CloudTrail logs in Athena using partition projection" (Athena
 //! user guide), and a few more that judging an event needs. Values that are no objects there are texts here.
 
+use std::collections::HashMap;
+
 use super::Place;
 
 /// The columns, and what the files hold of them. Athena tells names apart without regard to case.
@@ -96,6 +98,23 @@ impl std::fmt::Display for TableName {
     }
 }
 
+/// What is known of a table that is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Its properties.
+    pub properties: HashMap<String, String>,
+    /// The names of its columns.
+    pub columns: Vec<String>,
+}
+
+/// Columns that a table must have and this one has not.
+pub fn missing_columns(known: &Known) -> Vec<&'static str> {
+    // A column begins behind two spaces, what belongs to it behind more.
+    let columns = COLUMNS.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    let columns = columns.filter(|name| !name.is_empty());
+    columns.filter(|name| !known.columns.iter().any(|known| known.eq_ignore_ascii_case(name))).collect()
+}
+
 /// A table over a trail's files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
@@ -164,8 +183,9 @@ TBLPROPERTIES (
         )
     }
 
-    /// With the accounts and regions, too, that a table finds by these properties. None if it is over another place.
-    pub fn joined<'p>(mut self, property: impl Fn(&str) -> Option<&'p str>) -> Option<(Self, Fit)> {
+    /// With the accounts and regions, too, that a table that is there finds. None if it is over another place.
+    pub fn joined(mut self, known: &Known) -> Option<(Self, Fit)> {
+        let property = |name: &str| known.properties.get(name).map(String::as_str);
         if property(TEMPLATE) != Some(self.template().as_str()) {
             return None;
         }

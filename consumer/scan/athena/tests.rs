@@ -106,19 +106,23 @@ fn tables_grow_and_keep_their_place() {
     assert!(ddl.contains("'projection.region.values' = 'eu-west-1,us-east-1'"), "{ddl}");
     let template = "s3://b/AWSLogs/${account}/CloudTrail/${region}/${day}/";
     let fit = |accounts: &'static str, regions: &'static str, template: &'static str| {
-        let property = |name: &str| match name {
-            "projection.account.values" => Some(accounts),
-            "projection.region.values" => Some(regions),
-            "storage.location.template" => Some(template),
-            _ => None,
-        };
-        table().joined(property).map(|(table, fit)| (table.alter(), fit))
+        let properties = [
+            ("projection.account.values", accounts),
+            ("projection.region.values", regions),
+            ("storage.location.template", template),
+        ];
+        let properties = properties.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        table().joined(&Known { properties, ..Known::default() }).map(|(table, fit)| (table.alter(), fit))
     };
     assert_eq!(fit("1,111122223333", "us-east-1, eu-west-1", template).unwrap().1, Fit::Fits);
     let (alter, stale) = fit("1", "us-east-1", template).unwrap();
     assert_eq!(stale, Fit::Stale);
     assert!(alter.contains("'1,111122223333'") && alter.contains("'eu-west-1,us-east-1'"), "{alter}");
     assert_eq!(fit("1", "us-east-1", "s3://c/${account}/"), None);
+    let missing = missing_columns(&Known::default());
+    assert_eq!((missing.len(), missing[0], missing[1]), (31, "eventversion", "useridentity"));
+    let columns = missing.iter().map(|name| name.to_uppercase()).collect();
+    assert!(missing_columns(&Known { columns, ..Known::default() }).is_empty());
     for wrong in ["A.b", "a.b.c", "", "a.", "a b", "1a"] {
         assert!(TableName::parse(wrong).unwrap_err().contains("DATABASE.TABLE"), "{wrong}");
     }
