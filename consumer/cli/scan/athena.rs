@@ -27,9 +27,6 @@ const PATIENCE: Patience = Patience {
     find_region: true,
 };
 
-/// Most is delivered within minutes; what comes later than this is not looked for.
-const LATE_S: i64 = 2 * DAY_S;
-
 #[derive(Args)]
 #[command(next_help_heading = "Athena")]
 pub(super) struct AthenaArguments {
@@ -100,6 +97,8 @@ pub(super) struct Plan<'a> {
     caller_values: usize,
     place: Place,
     table: TableName,
+    /// What is delivered later than this after its time is not looked for.
+    late_s: i64,
 }
 
 impl<'a> Plan<'a> {
@@ -119,12 +118,6 @@ impl<'a> Plan<'a> {
                 "leave out --engine athena, or put a rule's condition into --where",
             );
         }
-        if !arguments.account.is_empty() || !arguments.region.is_empty() {
-            return refused(
-                "--account and --region, which go by the folders' names",
-                "name what is wanted in --where",
-            );
-        }
         if arguments.remember.is_some() {
             return refused("--remember", "leave out --engine athena");
         }
@@ -142,7 +135,10 @@ impl<'a> Plan<'a> {
             arguments: athena,
             asked,
             caller_values: options.caller_values,
-            place: Place::parse(path).map_err(Failure::Usage)?,
+            place: Place::parse(path)
+                .and_then(|place| place.only(&arguments.account, &arguments.region))
+                .map_err(Failure::Usage)?,
+            late_s: arguments.delivered_within * DAY_S,
             table: table.map_err(|why| Failure::Usage(format!("--athena-table: {why}")))?,
         })
     }
@@ -163,7 +159,7 @@ impl<'a> Plan<'a> {
     /// The query over what was found, or over all that may be there.
     fn query(&self, found: Option<&Estimate>) -> Result<Query, Failure> {
         let Asked { since_s, until_s, .. } = self.asked;
-        let mut days = self.place.days(since_s, until_s, LATE_S);
+        let mut days = self.place.days(since_s, until_s, self.late_s);
         if let Some(found) = found {
             days = found.days.clone();
         }
@@ -208,7 +204,7 @@ impl<'a> Plan<'a> {
             ))
         };
         let store = s3::connect(bucket, PATIENCE).await.map_err(failed)?;
-        let days = self.place.days(since_s, until_s, LATE_S);
+        let days = self.place.days(since_s, until_s, self.late_s);
         let found = estimate(&store, &self.place, &days).await.map_err(failed)?;
         if found.objects == 0 {
             return Err(Failure::Runtime(anyhow::anyhow!(

@@ -79,6 +79,33 @@ impl Place {
         }
     }
 
+    /// Only these of its accounts and regions; none named: all.
+    ///
+    /// # Errors
+    /// It is of another one, or what is named is none.
+    pub fn only(mut self, accounts: &[String], regions: &[String]) -> Result<Self, String> {
+        for (own, named, option) in
+            [(&mut self.accounts, accounts, "--account"), (&mut self.regions, regions, "--region")]
+        {
+            let named: Vec<String> = named.iter().map(|name| name.trim().to_owned()).collect();
+            match own.first() {
+                Some(own) if !named.is_empty() && !named.contains(own) => {
+                    return Err(format!("the place is of {own}, which {option} leaves out"));
+                }
+                Some(_) => {}
+                None => *own = named,
+            }
+        }
+        if let Some(account) = self.accounts.iter().find(|account| !is_number(account, 12)) {
+            return Err(format!("--account: {account:?} is no account: it has 12 digits"));
+        }
+        let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if let Some(region) = self.regions.iter().find(|region| region.is_empty() || !is_name(region)) {
+            return Err(format!("--region: {region:?} is no region: write eu-central-1"));
+        }
+        Ok(self)
+    }
+
     /// The days of delivery in which events from `since_s` to `until_s` lie if they come at most `late_s` later, as far as
     /// the prefix has them.
     pub fn days(&self, since_s: Option<i64>, until_s: Option<i64>, late_s: i64) -> Days {
