@@ -55,6 +55,7 @@ soak: tools ## 200,000 events through a stream that is split and merged, with 20
 	TRAILMETER_SOAK_EVENTS=200000 cargo test --release $(FEATURES) --test kinesis soak -- --nocapture
 
 bench: tools ## Speed of the pipeline by stage, memory of many callers, time from a call to a page, gzip by library
+	cargo bench --bench decode
 	cargo bench --bench pipeline
 	cargo bench --bench rules
 	cargo bench --bench memory

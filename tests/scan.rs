@@ -82,6 +82,23 @@ fn groupings_and_time_ranges_of_generated_events() {
 }
 
 #[test]
+fn a_large_file_is_read_by_several_threads_and_counted_alike() {
+    let place = Place::new();
+    let arguments = ["generate", "--events", "8000", "--seed", "3", "--preset", "organisation"];
+    let output = trailmeter(&[&arguments[..], &["--broken", "0.01", "--duplicates", "0.01"]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stdout.len() > 4 << 20);
+    let (plain, gzip) = (place.path("large.ndjson"), place.path("large.ndjson.gz"));
+    std::fs::write(&plain, &output.stdout).unwrap();
+    std::fs::write(&gzip, gzipped(&output.stdout)).unwrap();
+    let found = check(&plain, &[]);
+    assert!(found["rejected"]["not_json"].as_u64() > Some(0), "{}", found["rejected"]);
+    // One note, whoever read which part of it.
+    assert_eq!(found["files_with_problems"].as_array().unwrap().len(), 1, "{}", found["files_with_problems"]);
+    check(&gzip, &["--group-by", "event_name,key_id"]);
+}
+
+#[test]
 fn groupings_of_the_corpus() {
     let Some(corpus) = corpus("invictus/CloudTrail") else { return };
     for grouping in GROUPINGS {

@@ -371,6 +371,8 @@ impl Places {
     }
 }
 
+/// A file of more bytes is worth being read by several threads.
+const LARGE_BYTES: u64 = 1 << 20;
 /// As `run` has them by default.
 const LIMITS: Limits = Limits { decompressed_bytes: 64 << 20, event_bytes: 16 << 20, depth: 128 };
 
@@ -424,7 +426,11 @@ fn scanned(mut options: Options, places: Places) -> Result<Outcome, Failure> {
         let listing = listing_bar();
         let (inputs, passed_over) = places.listed(&listing).await?;
         listing.finish_and_clear();
-        options.threads = options.threads.min(inputs.len()).max(1);
+        // A large file is read by several, of small ones each by one.
+        let is_large = |input: &Input| input.is_stdin() || input.bytes() > LARGE_BYTES;
+        if !inputs.iter().any(is_large) {
+            options.threads = options.threads.min(inputs.len()).max(1);
+        }
         options.inputs = Arc::new(inputs);
         let bar = bar(&options);
         let mut interrupt = signal(SignalKind::interrupt())?;

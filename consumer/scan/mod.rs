@@ -2,18 +2,19 @@
 //!
 //! Enters: files and objects with events, and what to count of them. Leaves: an [`Outcome`]: rows, the accounting, weak callers, and
 //! what could not be read, with its reason. The same decoder and the same judgement as a stream's, so that the numbers
-//! agree. Threads take one file after the other; what they count are sums, so the result is the same for any number of
-//! them.
+//! agree. Threads take one file after the other, and pieces of large ones from each other; what they count are
+//! sums, so the result is the same for any number of them.
 
 pub mod athena;
 mod counting;
 pub mod field;
 mod groups;
-mod ids;
+pub mod ids;
 pub mod input;
 pub mod layout;
 mod matching;
 pub mod s3;
+mod share;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -33,7 +34,8 @@ use crate::decode::compression::{Compression, WholeGzip};
 use crate::decode::split::Marked;
 use crate::decode::{Decoder, Limits};
 use crate::event::judge::Policy;
-use crate::source::files::{FilePieces, STDIN};
+use crate::source::Payload;
+use crate::source::files::{FilePieces, Piece, STDIN};
 use crate::state::Recalled;
 use crate::totals::Totals;
 use crate::window::{HOUR_S, Trend, Versions};
@@ -45,6 +47,7 @@ use input::Input;
 use layout::PassedOver;
 use matching::Matching;
 use s3::{Fetcher, ObjectReader};
+use share::Share;
 
 /// Decompressed bytes of a file that are a record: as many as `run` takes by default, so that the numbers agree.
 const PIECE_BYTES: usize = 256 << 10;
@@ -225,8 +228,13 @@ pub fn run(options: &Options, progress: &Progress) -> Outcome {
     let about = about_events(&options.inputs);
     let ids = Ids::new(about, options.threads.max(1), options.memory, std::env::temp_dir());
     let matching = options.rules.clone().map(Matching::new);
+    let share = &Share::new(options.threads.max(1));
     let parts: Vec<Part> = std::thread::scope(|scope| {
-        let work = || Worker::new(options, progress, (&ids, matching.as_ref()), &notes).run(&feed);
+        let (feed, ids, notes, matching) = (&feed, &ids, &notes, matching.as_ref());
+        let work = move || {
+            let common = Common { options, progress, ids, notes, matching, share };
+            Worker::new(common).run(feed)
+        };
         let threads: Vec<_> = (1..options.threads.max(1)).map(|_| scope.spawn(work)).collect();
         let mut parts = vec![work()];
         // A thread that panicked must not be passed over: its counts are missing.
@@ -240,16 +248,34 @@ pub fn run(options: &Options, progress: &Progress) -> Outcome {
     if let Some(matching) = &matching {
         (outcome.rules, outcome.late_for_rules) = matching.matches();
     }
-    let mut notes: Vec<(usize, Note)> = notes.into_inner();
-    notes.sort_by_key(|(at, _)| *at);
-    outcome.more_notes = notes.len().saturating_sub(MOST_NOTES);
-    outcome.notes = notes.into_iter().take(MOST_NOTES).map(|(_, note)| note).collect();
+    outcome.notes = one_each(notes.into_inner());
+    outcome.more_notes = outcome.notes.len().saturating_sub(MOST_NOTES);
+    outcome.notes.truncate(MOST_NOTES);
     outcome.is_interrupted = progress.stop.is_cancelled();
     let fetching = feed.fetcher.as_ref().and_then(Fetcher::failure);
     outcome.failure = fetching.or_else(|| ids.failure().map(|error| cannot_spill(&error)));
     outcome.files = progress.files.load(Ordering::Relaxed);
     outcome.bytes = progress.bytes.load(Ordering::Relaxed);
     outcome
+}
+
+/// One note a file, in the order of the files.
+fn one_each(mut notes: Vec<(usize, Note)>) -> Vec<Note> {
+    notes.sort_by_key(|(at, _)| *at);
+    let mut merged: Vec<(usize, Note)> = Vec::new();
+    for (at, note) in notes {
+        match merged.last_mut() {
+            // Of one that several threads read.
+            Some((before, known)) if *before == at => {
+                known.error = known.error.take().or(note.error);
+                for (reason, count) in note.reasons {
+                    *known.reasons.entry(reason).or_default() += count;
+                }
+            }
+            _ => merged.push((at, note)),
+        }
+    }
+    merged.into_iter().map(|(_, note)| note).collect()
 }
 
 /// About how many events inputs hold, by their size. Too many costs nothing: memory is taken when it is written to.
@@ -305,14 +331,21 @@ struct Part {
     weak: Vec<Entry>,
 }
 
-struct Worker<'a> {
+/// What all threads have.
+#[derive(Clone, Copy)]
+struct Common<'a> {
     options: &'a Options,
     progress: &'a Progress,
-    notes: &'a Mutex<Vec<(usize, Note)>>,
     ids: &'a Ids,
+    notes: &'a Mutex<Vec<(usize, Note)>>,
+    matching: Option<&'a Matching>,
+    share: &'a Share,
+}
+
+struct Worker<'a> {
+    common: Common<'a>,
     decoder: Decoder,
     counting: Counting<'a>,
-    matching: Option<&'a Matching>,
     gzip: WholeGzip,
     /// A file as it lies on the disk, and its text: used again for each.
     data: Vec<u8>,
@@ -321,43 +354,54 @@ struct Worker<'a> {
 }
 
 impl<'a> Worker<'a> {
-    fn new(
-        options: &'a Options,
-        progress: &'a Progress,
-        (ids, matching): (&'a Ids, Option<&'a Matching>),
-        notes: &'a Mutex<Vec<(usize, Note)>>,
-    ) -> Self {
+    fn new(common: Common<'a>) -> Self {
+        let Common { options, ids, matching, .. } = common;
         let decoder = Decoder::new(options.limits);
         let counting = Counting::new(options, ids, matching.map(Matching::detector));
         let (gzip, data, text, marked) = (WholeGzip::default(), Vec::new(), Vec::new(), Marked::default());
-        Self { options, progress, notes, ids, decoder, counting, matching, gzip, data, text, marked }
+        Self { common, decoder, counting, gzip, data, text, marked }
     }
 
     fn run(mut self, feed: &Feed<'_>) -> Part {
+        let Common { progress, matching, share, .. } = self.common;
+        let reading = share.reading();
         while !self.is_stopped()
             && let Some((at, opened)) = feed.next()
         {
             let input = &feed.inputs[at];
-            let error = self.read(input, opened).err().map(|error| error.to_string());
-            if let Some(matching) = self.matching {
+            let error = self.read(at, input, opened).err().map(|error| error.to_string());
+            if let Some(matching) = matching {
                 matching.take(at, self.counting.take_matches());
             }
-            let reasons = self.counting.take_reasons();
             // Of one that was being read when it was stopped, nothing is wrong.
-            if (error.is_some() && !self.is_stopped()) || !reasons.is_empty() {
-                self.notes.lock().push((at, Note { path: input.name(), error, reasons }));
-            }
-            self.progress.bytes.fetch_add(input.bytes(), Ordering::Relaxed);
-            self.progress.files.fetch_add(1, Ordering::Relaxed);
+            let error = error.filter(|_| !self.is_stopped());
+            self.note(at, input, error);
+            progress.bytes.fetch_add(input.bytes(), Ordering::Relaxed);
+            progress.files.fetch_add(1, Ordering::Relaxed);
+        }
+        drop(reading);
+        // No file is left, but others may be amid large ones.
+        while let Some((at, units)) = share.take() {
+            self.decoder.decode(&Payload::Units(units), &mut self.counting);
+            progress.events.fetch_add(self.counting.take_events(), Ordering::Relaxed);
+            self.note(at, &feed.inputs[at], None);
         }
         self.counting.finish()
     }
 
-    fn is_stopped(&self) -> bool {
-        self.progress.stop.is_cancelled() || self.ids.has_failed()
+    /// Takes down what was wrong with an input, if anything.
+    fn note(&mut self, at: usize, input: &Input, error: Option<String>) {
+        let reasons = self.counting.take_reasons();
+        if error.is_some() || !reasons.is_empty() {
+            self.common.notes.lock().push((at, Note { path: input.name(), error, reasons }));
+        }
     }
 
-    fn read(&mut self, input: &Input, opened: Opened<'_>) -> std::io::Result<()> {
+    fn is_stopped(&self) -> bool {
+        self.common.progress.stop.is_cancelled() || self.common.ids.has_failed()
+    }
+
+    fn read(&mut self, at: usize, input: &Input, opened: Opened<'_>) -> std::io::Result<()> {
         let seed = xxhash_rust::xxh3::xxh3_64(input.name().as_os_str().as_encoded_bytes());
         let (pieces, failed) = match opened {
             Opened::File(path) => (self.open(path, seed)?, None),
@@ -375,8 +419,13 @@ impl<'a> Worker<'a> {
                 return Err(std::io::Error::other(why));
             }
             let Some(piece) = piece else { break };
-            self.decoder.decode_piece(&piece, &mut self.counting);
-            self.progress.events.fetch_add(self.counting.take_events(), Ordering::Relaxed);
+            if self.common.matching.is_none() && stands_alone(&piece) && self.common.share.is_wanted() {
+                self.common.share.give(at, piece.to_units());
+                self.decoder.set_broken_document(None);
+            } else {
+                self.decoder.decode_piece(&piece, &mut self.counting);
+                self.common.progress.events.fetch_add(self.counting.take_events(), Ordering::Relaxed);
+            }
             if piece.progress.done {
                 break;
             }
@@ -387,7 +436,7 @@ impl<'a> Worker<'a> {
 
     /// A small file is inflated as a whole, if that goes; any other is read on and on.
     fn open(&mut self, path: &Path, seed: u64) -> std::io::Result<FilePieces> {
-        let max_event_bytes = self.options.limits.event_bytes;
+        let max_event_bytes = self.common.options.limits.event_bytes;
         if path == Path::new(STDIN) {
             return FilePieces::open(std::io::stdin(), seed, None, max_event_bytes);
         }
@@ -409,7 +458,7 @@ impl<'a> Worker<'a> {
 
     /// The same of an object.
     fn open_object(&mut self, mut object: ObjectReader, seed: u64) -> std::io::Result<FilePieces> {
-        let max_event_bytes = self.options.limits.event_bytes;
+        let max_event_bytes = self.common.options.limits.event_bytes;
         if !object.is_small() {
             return FilePieces::open(object, seed, None, max_event_bytes);
         }
@@ -430,8 +479,14 @@ impl<'a> Worker<'a> {
             return None;
         }
         let text = std::mem::take(&mut self.text);
-        Some(FilePieces::of_text(text, length, seed, self.options.limits.event_bytes))
+        Some(FilePieces::of_text(text, length, seed, self.common.options.limits.event_bytes))
     }
+}
+
+/// Whether nothing in a piece depends on what came before in its file: it has no element of an array, whose rest does not
+/// count once one of them is broken.
+fn stands_alone(piece: &Piece<'_>) -> bool {
+    !piece.spans.is_empty() && piece.spans.iter().all(|span| span.document == 0)
 }
 
 /// Adds up what the threads counted.

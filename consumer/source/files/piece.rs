@@ -58,6 +58,13 @@ pub struct Piece<'a> {
     pub progress: FileProgress,
 }
 
+impl Piece<'_> {
+    /// The same, to be kept.
+    pub fn to_units(&self) -> Units {
+        Units { text: self.text.to_vec(), spans: self.spans.to_vec(), broken: self.broken.to_vec() }
+    }
+}
+
 /// What comes next of a file.
 pub enum Next {
     /// A piece, and how far the file is read with it.
