@@ -4,6 +4,7 @@
 //! with everything that is not an event as a counted outcome. Nothing here fails: bad input is an outcome. Buffers
 //! are owned by the [`Decoder`] and used again.
 
+pub mod access_log;
 pub mod aggregate;
 pub mod compression;
 pub mod json;
@@ -14,6 +15,7 @@ use bytes::Bytes;
 use crate::event::Event;
 use crate::source::{Payload, Span, Units};
 pub use crate::totals::{EventRejection, RecordRejection};
+use access_log::AccessLog;
 use aggregate::Aggregate;
 use compression::{Inflated, Inflater};
 use json::{Found, JsonReader, Unreadable, Value};
@@ -68,6 +70,7 @@ const KEEP_BYTES: usize = 1 << 20;
 pub struct Decoder {
     limits: Limits,
     reader: JsonReader,
+    access_log: AccessLog,
     inflater: Inflater,
     units: Units,
     broken_document: Option<u64>,
@@ -79,6 +82,7 @@ impl Decoder {
         Self {
             limits,
             reader: JsonReader::new(limits.depth),
+            access_log: AccessLog::default(),
             inflater: Inflater::default(),
             units: Units::default(),
             broken_document: None,
@@ -139,6 +143,7 @@ impl Decoder {
         inflater.shrink(KEEP_BYTES);
         self.inflater = inflater;
         self.reader.shrink(KEEP_BYTES);
+        self.access_log.shrink(KEEP_BYTES);
     }
 
     /// A whole text. Most hold one JSON value; only those that don't are cut first.
@@ -184,6 +189,7 @@ impl Decoder {
             }
         }
         self.reader.shrink(KEEP_BYTES);
+        self.access_log.shrink(KEEP_BYTES);
     }
 
     /// An array that breaks off behind an element that was broken already is one rejection, not two.
@@ -209,7 +215,10 @@ impl Decoder {
             }
             self.broken_document = None;
             let value = &text[span.start as usize..span.end as usize];
-            let read = self.reader.read(value, |found| give(found, value, &mut outcome, sink));
+            // Lines stand alone.
+            let line = if span.document == 0 { self.access_log.event(value) } else { None };
+            let json = line.unwrap_or(value);
+            let read = self.reader.read(json, |found| give(found, value, &mut outcome, sink));
             if let Err(unreadable) = read {
                 sink.rejected(unreadable.rejection(), value);
                 let breaks_document = unreadable == Unreadable::NotJson && span.document != 0;
