@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use common::alertmanager::{Place, WeakCall};
-use common::{Trailmeter, corpus, python, trailmeter};
+use common::{Trailmeter, corpus, python, repository, trailmeter};
 use serde_json::{Value, json};
 
 /// What `trailmeter scan` counts, as JSON.
@@ -355,4 +355,84 @@ fn forms_and_exit_codes() {
     child.stdin.take().unwrap().write_all(&lines).unwrap();
     let both: Value = serde_json::from_slice(&child.wait_with_output().unwrap().stdout).unwrap();
     assert_eq!((&both["calls"], &both["dropped"]["duplicate"]), (&json!(2), &json!(2)));
+}
+
+/// S3 server access logs: the events that CloudTrail would have written, whatever the files are named.
+#[test]
+fn access_logs_are_counted_as_events() {
+    let logs = repository("tests/access_logs");
+    for grouping in GROUPINGS {
+        let found = check(&logs, &["--group-by", grouping]);
+        assert_eq!((&found["calls"], &found["dropped"]["correction"]), (&json!(24), &json!(2)));
+        assert_eq!(found["rejected"]["not_json"], 2);
+    }
+    check(&logs, &["--since", "2025-07-01T12:05:00Z", "--until", "2025-07-01T12:16:00Z"]);
+    let weak = trailmeter(&["scan", logs.to_str().unwrap(), "--top", "20"]);
+    let weak = String::from_utf8(weak.stdout).unwrap();
+    for (weakness, calls, principal) in [
+        ("sigv2", 4, "role/reader"),
+        ("sigv2", 2, "user/ops/ann"),
+        ("tls10", 1, "user/ops/ann"),
+        ("tls11", 1, "role/reader"),
+        ("long_term_key", 1, "user/ops/ann"),
+    ] {
+        let is_it = |line: &&str| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            line.starts_with(weakness) && words[1] == calls.to_string() && line.ends_with(principal)
+        };
+        assert!(weak.lines().any(|line| is_it(&line)), "{weakness} {principal}: {weak}");
+    }
+    // A link's signature would open it to whoever reads a report.
+    let all = scan(&logs, &["--group-by", "user_agent,source_ip,key_id,session"]);
+    assert!(!all.to_string().contains("bm90aGluZw") && all.to_string().contains("AKIAIOSFODNN7EXAMPLE"));
+    // Rules see what they would see of CloudTrail.
+    let place = Place::new();
+    let rules = place.write(
+        "rules.yaml",
+        "- {rule: Batch, desc: d, condition: 'ct.name = DeleteObjects and s3.bucket = orders', output: x, priority: INFO, source: aws_cloudtrail}\n\
+         - {rule: Key, desc: d, condition: 's3.key = \"2025/b%20c.json\" and ct.tls.version = TLSv1.2', output: x, priority: INFO, source: aws_cloudtrail}\n\
+         - {rule: Denied, desc: d, condition: 'ct.error = AccessDenied and ct.principal = anonymous', output: x, priority: INFO, source: aws_cloudtrail}\n",
+    );
+    let matched = scan(&logs, &["--rules", &rules]);
+    let matched: Vec<&Value> =
+        matched["rules"].as_array().unwrap().iter().map(|rule| &rule["matches"]).collect();
+    assert_eq!(matched, [1, 1, 1]);
+    // Compressed and torn: what is whole counts.
+    let lines = std::fs::read(logs.join("2025-07-01-12-34-56-0123456789ABCDEF")).unwrap();
+    let gzip = gzipped(&lines);
+    let torn = place.folder("torn");
+    std::fs::write(torn.join("log.gz"), &gzip[..gzip.len() - 300]).unwrap();
+    let found = check(&torn, &["--group-by", "event_name,error_code"]);
+    assert_eq!(found["records"]["rejected"]["bad_gzip"], 1);
+    assert!((5..22).contains(&found["calls"].as_u64().unwrap()), "{found}");
+}
+
+/// The same from a source that follows a log as it grows, wherever a piece of it ends.
+#[test]
+fn access_logs_are_followed() {
+    let (place, logs) = (Place::new(), repository("tests/access_logs"));
+    let log = std::fs::read(logs.join("2025-07-01-12-34-56-0123456789ABCDEF")).unwrap();
+    let (path, state) = (place.write("access", ""), place.path("state"));
+    let config = place.write(
+        "trailmeter.yaml",
+        format!("sources: [{{files: {{paths: [{path:?}], follow: true}}}}]\nstate: {{embedded: {{path: {state:?}}}}}\n"),
+    );
+    let grow = |until: usize| std::fs::write(&path, &log[..until]).unwrap();
+    // Not yet enough to tell what it is.
+    grow(90);
+    let run = Trailmeter::run(&["--config", &config]);
+    let line_end = log.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    grow(line_end + 40);
+    run.wait_until("/api/v1/totals", |totals| totals["calls"] == 1);
+    assert!(run.stop().success());
+    let run = Trailmeter::run(&["--config", &config]);
+    grow(log.len());
+    let found = scan(path.as_ref(), &[]);
+    let totals = run.wait_until("/api/v1/totals", |totals| totals["events"] == found["events"]);
+    for name in ["calls", "not_calls", "dropped", "rejected"] {
+        assert_eq!(totals[name], found[name], "{name}");
+    }
+    assert_eq!(run.json("/api/v1/coverage"), found["coverage"]);
+    assert_eq!(run.json("/api/v1/callers")["rows"].as_array().unwrap().len(), found["weak_callers"]);
+    assert!(run.stop().success());
 }

@@ -36,7 +36,7 @@ use crate::system_clock;
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ScanArguments {
-    /// Files, folders, globs, s3://BUCKET/PREFIX, or `-` for standard input
+    /// Files, folders, globs, s3://BUCKET/PREFIX, or `-` for standard input: of CloudTrail, or access logs of S3
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<String>,
     /// Count by these fields

@@ -4,6 +4,7 @@
 //! with everything that is not an event as a counted outcome. Nothing here fails: bad input is an outcome. Buffers
 //! are owned by the [`Decoder`] and used again.
 
+pub mod access_log;
 pub mod aggregate;
 pub mod bits;
 pub mod compression;
@@ -16,6 +17,7 @@ use crate::event::Event;
 use crate::source::files::Piece;
 use crate::source::{Payload, Span, Units};
 pub use crate::totals::{EventRejection, RecordRejection};
+use access_log::AccessLog;
 use aggregate::Aggregate;
 use compression::{Inflated, Inflater};
 use json::{Found, JsonReader, Unreadable, Value};
@@ -70,6 +72,7 @@ const KEEP_BYTES: usize = 1 << 20;
 pub struct Decoder {
     limits: Limits,
     reader: JsonReader,
+    access_log: AccessLog,
     inflater: Inflater,
     units: Units,
     broken_document: Option<u64>,
@@ -81,6 +84,7 @@ impl Decoder {
         Self {
             limits,
             reader: JsonReader::new(limits.depth),
+            access_log: AccessLog::default(),
             inflater: Inflater::default(),
             units: Units::default(),
             broken_document: None,
@@ -146,6 +150,7 @@ impl Decoder {
         inflater.shrink(KEEP_BYTES);
         self.inflater = inflater;
         self.reader.shrink(KEEP_BYTES);
+        self.access_log.shrink(KEEP_BYTES);
     }
 
     /// A whole text. Most hold one JSON value; only those that don't are cut first.
@@ -203,6 +208,7 @@ impl Decoder {
             }
         }
         self.reader.shrink(KEEP_BYTES);
+        self.access_log.shrink(KEEP_BYTES);
     }
 
     /// An array that breaks off behind an element that was broken already is one rejection, not two.
@@ -229,9 +235,12 @@ impl Decoder {
             self.broken_document = None;
             let value = &text[span.start as usize..span.end as usize];
             let found = |found: Found<'_>| give(found, value, &mut outcome, sink);
-            let read = match marked.and_then(|marked| marked.of(number)) {
-                Some(marks) => self.reader.read_marked(value, marks, found),
-                None => self.reader.read(value, found),
+            // Lines of a log stand alone.
+            let line = if span.document == 0 { self.access_log.event(value) } else { None };
+            let read = match (marked.and_then(|marked| marked.of(number)), line) {
+                (Some(marks), _) => self.reader.read_marked(value, marks, found),
+                (None, Some(json)) => self.reader.read(json, found),
+                (None, None) => self.reader.read(value, found),
             };
             if let Err(unreadable) = read {
                 sink.rejected(unreadable.rejection(), value);

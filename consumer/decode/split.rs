@@ -9,6 +9,7 @@
 
 use memchr::{memchr, memchr3, memmem};
 
+use super::access_log::{self, Begins};
 use super::bits::{End, Kernel, Marks, Slice};
 use super::{Broken, EventRejection, RecordRejection};
 use crate::source::Span;
@@ -297,11 +298,15 @@ impl Splitter {
                 Step::On(at + 1)
             }
             b'{' => self.lone_object(text, at, ending, spans, broken),
-            _ if self.base + at as u64 == 0 => {
-                broken.push(Broken::Record(what_is_it(text)));
-                self.context = Context::Dead;
-                Step::On(at)
-            }
+            _ if self.base + at as u64 == 0 => match access_log::begins(&text[at..]) {
+                Begins::Yes => self.lone_line(text, at, ending, spans),
+                Begins::Perhaps if ending == Ending::More => Step::Stop(at),
+                Begins::Perhaps | Begins::No => {
+                    broken.push(Broken::Record(what_is_it(text)));
+                    self.context = Context::Dead;
+                    Step::On(at)
+                }
+            },
             _ => self.lone_line(text, at, ending, spans),
         }
     }

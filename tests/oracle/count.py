@@ -12,6 +12,8 @@ import zlib
 from collections import Counter
 from fractions import Fraction
 
+import access_log
+
 MINUTE, HOUR = 60, 3600
 # window -> (size of a bucket, how many buckets make the window, how many buckets are kept)
 WINDOWS = {"5m": (MINUTE, 5, 120), "1h": (MINUTE, 60, 120), "24h": (HOUR, 24, 48)}
@@ -252,8 +254,9 @@ def products(words):
             yield name, version
 
 
-def client(event):
-    """What made the call, by its user agent: the SDK, else what comes first, else the whole text; None where it is empty."""
+def client_product(event):
+    """Name and version of what made the call, by its user agent: the SDK, else what comes first, else the whole text as a name;
+    None where it is empty."""
     agent = (text(event, "userAgent") or "").strip(WHITE)
     if agent.startswith("["):
         agent = agent[1:].removesuffix("]").strip(WHITE)
@@ -264,9 +267,14 @@ def client(event):
     # A console calls with an SDK of its own, which nobody can upgrade.
     sdks = [] if words[0].split("/")[0].endswith("Console") else [product for product in named if SDK.fullmatch(product[0])]
     if not sdks and not (named and "/" in words[0]):
-        return agent
-    name, version = (sdks or named)[0]
-    return f"{name}/{version}" if version else name
+        return agent, ""
+    return (sdks or named)[0]
+
+
+def client(event):
+    """The same in one."""
+    product = client_product(event)
+    return product and (f"{product[0]}/{product[1]}" if product[1] else product[0])
 
 
 def session(event):
@@ -475,6 +483,16 @@ def lines_of_values(string, cut):
         yield from run_of_values(line, cut and number == len(lines))
 
 
+def lines_of_log(string, cut):
+    """An access log: what is no line of one is no event."""
+    lines = string.split("\n")
+    for number, line in enumerate(lines, 1):
+        whole = not (cut and number == len(lines))
+        made = None if NOT_UTF8.search(line) else access_log.event(line.strip())
+        if line.strip() and whole:
+            yield ("event", made) if made else ("reject", "not_json")
+
+
 def open_text(string, cut=False):
     """Any of: {"Records"}, array, NDJSON, bare values on one line or pretty-printed, EventBridge, CloudWatch Logs."""
     start = skip(string, 0)
@@ -483,7 +501,9 @@ def open_text(string, cut=False):
             yield "record", "empty"
         return
     first = string[start:].split("\n", 1)[0]
-    if is_whole(first):
+    if start == 0 and access_log.begins(string):
+        yield from lines_of_log(string, cut)
+    elif is_whole(first):
         yield from lines_of_values(string, cut)
     elif has_records(string, start) or is_whole(string):
         yield from run_of_values(string, cut)
@@ -530,12 +550,7 @@ def open_bytes(data):
 
 def client_part(event, part):
     """The client's name (0) or version (1)."""
-    name, found, version = (client(event) or "").partition("/")
-    whole = (text(event, "userAgent") or "").strip(WHITE).removeprefix("[").removesuffix("]").strip(WHITE)
-    # A text that names no product is a name as a whole, whatever slashes it has.
-    if client(event) == whole and not any(version for _, version in products(WHITES.split(whole))):
-        return (whole, "")[part]
-    return (name, version if found else "")[part]
+    return (client_product(event) or ("", ""))[part]
 
 
 def key_kind(event):

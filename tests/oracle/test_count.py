@@ -586,6 +586,37 @@ class Envelopes(unittest.TestCase):
         self.assertEqual(count.tls(json.loads('{"tlsDetails":{"tlsVersion":"TLSv1"},"tlsDetails":7}')), ("unknown", "not_reported"))
 
 
+class AccessLogs(unittest.TestCase):
+    """S3 server access logs; the whole of one is tests/access_logs."""
+
+    LINE = ('o logs [06/Feb/2019:23:30:38 -0100] 192.0.2.3 arn:aws:iam::111122223333:user/u ID1 REST.GET.OBJECT a%20b "GET /a%20b HTTP/1.1" '
+            '200 - 113 - 7 - "-" "Boto3/1.4.5" - h= SigV2 CIPHER AuthHeader logs.s3.us-west-1.amazonaws.com TLSV1.1 - -')
+
+    def counted(self, *lines):
+        result = count.Count(now=NOW)
+        result.add_bytes("\n".join(lines).encode())
+        return result
+
+    def test_a_line_is_a_call(self):
+        result = self.counted(self.LINE)
+        self.assertEqual((result.events, result.calls), (1, 1))
+        self.assertEqual([(c["weakness"], c["principal"], c["first_seen"], c["buckets"], c["aws_regions"], c["clients"])
+                          for c in result.callers()],
+                         [(weakness, ARN, "2019-02-07T00:30:38Z", ["logs"], ["us-west-1"], ["Boto3/1.4.5"])
+                          for weakness in ("sigv2", "tls11")])
+
+    def test_what_callers_say_is_theirs(self):
+        for agent in ('x" - h= SigV4 C AuthHeader h TLSv1.3', '"', 'a" "b'):
+            self.assertEqual([c["weakness"] for c in self.counted(self.LINE.replace("Boto3/1.4.5", agent)).callers()],
+                             ["sigv2", "tls11"], agent)
+
+    def test_parts_of_a_batch_and_broken_lines(self):
+        part = self.LINE.replace("REST.GET.OBJECT", "BATCH.DELETE.OBJECT")
+        result = self.counted(part, self.LINE, self.LINE, "", self.LINE[:60], self.LINE.replace("Feb", "Fev"))
+        self.assertEqual((result.calls, dict(result.dropped), dict(result.rejected)),
+                         (1, {"correction": 1, "duplicate": 1}, {"not_json": 1, "bad_time": 1}))
+
+
 class Windows(unittest.TestCase):
     def at(self, result, window, at):
         answer = result.window(window, count.parse_time(at))
