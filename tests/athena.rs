@@ -95,7 +95,7 @@ fn reports_are_the_same_in_every_form() {
         let locally = athena.printed_locally(arguments);
         let locally = locally.replace(athena.folder().to_str().unwrap(), "s3://trail");
         let locally = locally
-            .replace("Every file was read to its end.", unseen)
+            .replace("105 files were read. Each to its end.", unseen)
             .replace(" rejected.\n", &format!(" rejected. {unseen}\n"));
         let found = athena.printed(arguments);
         assert!(found.len() > 200, "{arguments:?}: {found}");

@@ -39,7 +39,9 @@ pub fn body(report: &Report, outcome: &Outcome) -> Value {
 
 /// A table has events only: what else its files hold was not counted, which is not none.
 fn unseen(body: &mut Value) {
-    body["records"] = Value::Null;
+    for name in ["records", "files", "bytes", "passed_over"] {
+        body[name] = Value::Null;
+    }
     body["not_calls"]["digest"] = Value::Null;
     for reason in ["not_json", "not_object", "too_large", "too_deep"] {
         body["rejected"][reason] = Value::Null;

@@ -93,6 +93,7 @@ await scenario(async (visits) => {
   for (let turn = 0; turn < 3; turn++) await page.waitForResponse((response) => response.url() === page.url());
   const longest = await page.evaluate(() => window.longest);
   console.log(`longest task while refreshing: ${longest} ms`);
-  assert.ok(longest < 300, `${longest} ms`);
+  // Far above what it takes, for machines that are busy: a page that freezes.
+  assert.ok(longest < 3000, `${longest} ms`);
   await visits.close(page);
 });

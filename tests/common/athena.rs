@@ -134,6 +134,9 @@ impl Athena {
         for reason in ["not_json", "not_object", "too_large", "too_deep"] {
             expected["rejected"][reason] = Value::Null;
         }
+        for name in ["files", "bytes", "passed_over"] {
+            expected[name] = Value::Null;
+        }
         expected["files_with_problems"] = json!([]);
         for (name, value) in expected.as_object().unwrap() {
             assert_eq!(&found[name], value, "{name} {arguments:?}");
