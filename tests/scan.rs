@@ -84,7 +84,7 @@ fn groupings_and_time_ranges_of_generated_events() {
 #[test]
 fn a_large_file_is_read_by_several_threads_and_counted_alike() {
     let place = Place::new();
-    let arguments = ["generate", "--events", "8000", "--seed", "3", "--preset", "organisation"];
+    let arguments = ["generate", "--events", "8000", "--seed", "3", "--envelope", "ndjson"];
     let output = trailmeter(&[&arguments[..], &["--broken", "0.01", "--duplicates", "0.01"]].concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(output.stdout.len() > 4 << 20);
