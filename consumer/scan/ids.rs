@@ -1,7 +1,7 @@
 //! Event ids that were seen, by all threads: exact.
 //!
 //! Each id takes 16 bytes of a table in memory. Once all tables take what they may, full ones are written to disk
-//! ([`spill`]), and what stays of their ids in memory is a filter of 12 bits each.
+//! (`spill`), and what stays of their ids in memory is a filter of 12 bits each.
 
 mod spill;
 
