@@ -79,7 +79,11 @@ struct Parser {
 impl JsonReader {
     /// A reader that takes values nested up to `max_depth`.
     pub fn new(max_depth: usize) -> Self {
-        Self::with_kernel(max_depth, Kernel::best())
+        match Kernel::best() {
+            // To mark a text without such instructions takes longer than to parse it (benches/decode.rs).
+            Kernel::Portable => Self::parsing(max_depth),
+            kernel => Self::with_kernel(max_depth, kernel),
+        }
     }
 
     /// The same by these instructions, for tests and benches.
@@ -95,7 +99,7 @@ impl JsonReader {
 
     /// A reader that parses every text: the reference, for tests and benches.
     pub fn parsing(max_depth: usize) -> Self {
-        Self { layouts: None, ..Self::new(max_depth) }
+        Self { layouts: None, ..Self::with_kernel(max_depth, Kernel::Portable) }
     }
 
     /// Reads one value, whatever envelope it is, and gives what it holds to `found`, in order.
