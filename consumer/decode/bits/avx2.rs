@@ -11,7 +11,7 @@ use std::arch::x86_64::{
     _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_shuffle_epi8,
 };
 
-use super::{BLOCK, End, Expected, Found, Marks, Prefix, Seen, Slice};
+use super::{BLOCK, End, Expected, Marks, Prefix, Seen, Slice};
 
 /// Whether this processor has what is used here.
 pub fn is_available() -> bool {
@@ -176,17 +176,5 @@ impl super::Block for Block {
     #[inline(always)]
     fn prefix_xor(bits: u64) -> u64 {
         prefix_xor(bits)
-    }
-
-    #[inline(always)]
-    fn write(
-        self,
-        bytes: &[u8; BLOCK],
-        found: Found,
-        base: u32,
-        at: &mut [u32; BLOCK],
-        kinds: &mut [u8; BLOCK],
-    ) {
-        super::write(bytes, found, base, at, kinds);
     }
 }

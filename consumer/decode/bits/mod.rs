@@ -290,7 +290,8 @@ trait Block: Copy {
     fn controls(self) -> u64;
     /// Bit `i` is the xor of the bits up to it.
     fn prefix_xor(bits: u64) -> u64;
-    /// Writes places and kinds of `marks`, to the front of both.
+    /// Writes places and kinds of `marks`, to the front of both: one by one where there is no instruction for it.
+    #[inline(always)]
     fn write(
         self,
         bytes: &[u8; BLOCK],
@@ -298,7 +299,17 @@ trait Block: Copy {
         base: u32,
         at: &mut [u32; BLOCK],
         kinds: &mut [u8; BLOCK],
-    );
+    ) {
+        let (mut left, mut len) = (found.marks, 0);
+        while left != 0 {
+            let place = left.trailing_zeros();
+            left &= left - 1;
+            at[len % BLOCK] = base + place;
+            let is_scalar = found.scalars >> place & 1 != 0;
+            kinds[len % BLOCK] = if is_scalar { SCALAR } else { bytes[place as usize % BLOCK] };
+            len += 1;
+        }
+    }
 }
 
 /// Marks of a block, and those of them that are scalars.
@@ -493,20 +504,6 @@ fn close(opens: u64, closes: u64, depth: &mut u64) -> Option<usize> {
     }
     *depth = *depth + u64::from(opens.count_ones()) - closed;
     None
-}
-
-/// Writes marks one by one: what there is without an instruction for it.
-#[inline(always)]
-fn write(bytes: &[u8; BLOCK], found: Found, base: u32, at: &mut [u32; BLOCK], kinds: &mut [u8; BLOCK]) {
-    let (mut left, mut len) = (found.marks, 0);
-    while left != 0 {
-        let place = left.trailing_zeros();
-        left &= left - 1;
-        at[len % BLOCK] = base + place;
-        let is_scalar = found.scalars >> place & 1 != 0;
-        kinds[len % BLOCK] = if is_scalar { SCALAR } else { bytes[place as usize % BLOCK] };
-        len += 1;
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Blocks without special instructions: a table says of each byte what it is, and eight answers at a time become bits.
 
-use super::{BLOCK, Found};
+use super::BLOCK;
 
 const QUOTE: u8 = 1;
 const BACKSLASH: u8 = 1 << 1;
@@ -100,17 +100,5 @@ impl super::Block for Block {
             bits ^= bits << distance;
         }
         bits
-    }
-
-    #[inline(always)]
-    fn write(
-        self,
-        bytes: &[u8; BLOCK],
-        found: Found,
-        base: u32,
-        at: &mut [u32; BLOCK],
-        kinds: &mut [u8; BLOCK],
-    ) {
-        super::write(bytes, found, base, at, kinds);
     }
 }
