@@ -104,6 +104,11 @@ pub struct Delta {
 }
 
 impl Delta {
+    /// Nothing yet, and no rules. Values are known by hashes that this makes.
+    pub fn new(hasher: DefaultHashBuilder) -> Self {
+        Self { hasher, ..Self::default() }
+    }
+
     /// From now on the rules are those of this set, and so many matches of one are kept.
     pub fn begin(&mut self, set: &RuleSet, per_minute: u32) {
         self.earlier.extend(std::mem::take(&mut self.current).into_iter().flatten());
@@ -127,7 +132,7 @@ impl Delta {
                 if known_s.is_some_and(|known_s| call.time_s <= known_s) {
                     return known_s;
                 }
-                delta.see(hash, first_seen, call, known_s)
+                delta.see(hash, first_seen, call, known_s, *per_minute > 0)
             }
             (None, Some(threshold)) => {
                 let hash = hash(hasher, rule, &threshold.by, call)?;
@@ -137,7 +142,8 @@ impl Delta {
                 };
                 let matched_s = known.get(&hash);
                 let may_match = matched_s.is_none_or(|at_s| (call.time_s - at_s).abs() >= rule.repeat_s);
-                *bytes += delta.count(hash, &threshold.by, distinct, may_match, call);
+                let about = may_match.then(|| taken(rule, call, *per_minute > 0));
+                *bytes += delta.count(hash, &threshold.by, distinct, about, call);
                 // It may be the one that reaches the number.
                 *has_news |= may_match;
                 return None;
@@ -210,7 +216,14 @@ impl RuleDelta {
     }
 
     /// A call has this value. Returns the bytes of what is to be told, if it may be new.
-    fn see(&mut self, hash: u64, rule: &FirstSeen, call: &Call<'_>, known_s: Option<i64>) -> Option<usize> {
+    fn see(
+        &mut self,
+        hash: u64,
+        rule: &FirstSeen,
+        call: &Call<'_>,
+        known_s: Option<i64>,
+        is_told: bool,
+    ) -> Option<usize> {
         let place = self.seen.len();
         let seen = self.seen.entry(hash).or_insert_with(|| Seen {
             value: stored(&rule.by, call),
@@ -228,20 +241,20 @@ impl RuleDelta {
         if seen.sightings.is_empty() {
             seen.learner = stored(&rule.learn_by, call);
         }
-        let found = Taken::of(&self.rule, call);
+        let found = taken(&self.rule, call, is_told);
         let bytes = found.bytes() + seen.value.len();
         seen.sightings.push(Sighting { before_s, found });
         Some(bytes)
     }
 
-    /// A call is one of this group; if it can't be the one that matches, nothing is taken of it. Returns roughly the bytes
+    /// A call is one of this group; if it can't be the one that matches, nothing was found. Returns roughly the bytes
     /// that are added.
     fn count(
         &mut self,
         hash: u64,
         by: &[Field],
         distinct: Option<u64>,
-        may_match: bool,
+        found: Option<Taken>,
         call: &Call<'_>,
     ) -> usize {
         let place = self.groups.len();
@@ -251,18 +264,22 @@ impl RuleDelta {
             events: Vec::new(),
         });
         let Call { time_s, newest_s, .. } = *call;
-        if !may_match
+        if found.is_none()
             && let Some(last) = group.events.last_mut()
             && (last.time_s, last.newest_s, last.distinct) == (time_s, newest_s, distinct)
         {
             last.count += 1;
             return 0;
         }
-        let found = may_match.then(|| Taken::of(&self.rule, call));
         let bytes = size_of::<Occurrence>() + found.as_ref().map_or(0, Taken::bytes);
         group.events.push(Occurrence { time_s, count: 1, newest_s, distinct, found });
         bytes
     }
+}
+
+/// What is taken of a call that a rule met: where no match is kept, its time and no more.
+fn taken(rule: &Rule, call: &Call<'_>, is_told: bool) -> Taken {
+    if is_told { Taken::of(rule, call) } else { Taken::untold(call.time_s) }
 }
 
 /// The hash of the values of these fields; none if the event lacks one.

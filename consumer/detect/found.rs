@@ -26,6 +26,11 @@ impl Taken {
         Self { time_s: call.time_s, values }
     }
 
+    /// Of a call at this time, of which nothing will be told.
+    pub fn untold(time_s: i64) -> Self {
+        Self { time_s, ..Self::default() }
+    }
+
     /// Roughly the bytes that it takes.
     pub fn bytes(&self) -> usize {
         size_of::<Self>() + self.values.bytes()

@@ -16,6 +16,7 @@ pub mod trial;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use hashbrown::DefaultHashBuilder;
 use trailmeter_rules::index::Asker;
 use trailmeter_rules::{Matching, RuleSet};
 
@@ -87,7 +88,12 @@ pub struct Detector {
 impl Detector {
     /// With these rules.
     pub fn new(rules: &ActiveRules) -> Self {
-        let mut detector = Self { asker: None, delta: Delta::default(), met: Vec::new(), calls: 0 };
+        Self::with_hasher(rules, DefaultHashBuilder::default())
+    }
+
+    /// The same; values are known by hashes that this makes.
+    pub fn with_hasher(rules: &ActiveRules, hasher: DefaultHashBuilder) -> Self {
+        let mut detector = Self { asker: None, delta: Delta::new(hasher), met: Vec::new(), calls: 0 };
         detector.set_rules(rules);
         detector
     }

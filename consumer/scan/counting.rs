@@ -9,11 +9,12 @@ use trailmeter_rules::Asker;
 
 use super::groups::{END, Groups};
 use super::ids::Ids;
+use super::matching::Asking;
 use super::{Hours, Options, Part, Sum};
 use crate::callers::{self, CallerPolicy};
 use crate::decode::json::Value;
 use crate::decode::{EventRejection, RecordOutcome, Sink};
-use crate::detect::{self, Detector, RuleDelta};
+use crate::detect;
 use crate::event::judge::{self, Verdict};
 use crate::event::{Event, Texts, principal};
 use crate::totals::{NotCall, Totals};
@@ -24,7 +25,7 @@ pub struct Counting<'a> {
     options: &'a Options,
     ids: &'a Ids,
     asker: Option<Asker>,
-    detector: Option<Detector>,
+    asking: Option<Asking>,
     /// The newest event time of the file at hand.
     newest_s: i64,
     met: Vec<u32>,
@@ -43,12 +44,12 @@ pub struct Counting<'a> {
 
 impl<'a> Counting<'a> {
     /// Nothing was counted yet.
-    pub fn new(options: &'a Options, ids: &'a Ids, detector: Option<Detector>) -> Self {
+    pub fn new(options: &'a Options, ids: &'a Ids, asking: Option<Asking>) -> Self {
         Self {
             options,
             ids,
             asker: options.only.clone().map(Asker::new),
-            detector,
+            asking,
             newest_s: i64::MIN,
             met: Vec::new(),
             groups: Groups::default(),
@@ -74,10 +75,14 @@ impl<'a> Counting<'a> {
         std::mem::take(&mut self.events)
     }
 
-    /// What rules met in the file at hand, which is done.
-    pub fn take_matches(&mut self) -> Vec<RuleDelta> {
+    /// The file at hand is done.
+    pub fn end_file(&mut self) {
         self.newest_s = i64::MIN;
-        self.detector.as_mut().map(Detector::take).unwrap_or_default()
+    }
+
+    /// Whoever asks the rules.
+    pub fn asking(&mut self) -> Option<&mut Asking> {
+        self.asking.as_mut()
     }
 
     /// Everything.
@@ -103,8 +108,8 @@ impl<'a> Counting<'a> {
                 return;
             }
         }
-        if let Some(detector) = &mut self.detector {
-            detector.call(call);
+        if let Some(asking) = &mut self.asking {
+            asking.call(call);
         }
         self.groups.count(&self.key, Sum { calls: 1, first_s: time_s, last_s: time_s });
         let versions = Versions::new(event.signature.code(), event.tls.code());

@@ -20,6 +20,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -63,6 +64,8 @@ const MOST_WHOLE_BYTES: usize = 8 << 20;
 const MOST_TEXT_BYTES: usize = 32 << 20;
 /// What an event takes of a delivery file: 1.3 to 1.9 KB that are compressed to a ninth.
 const COMPRESSED_EVENT_BYTES: u64 = 180;
+/// Files that a thread takes at once where rules are asked.
+const MOST_FILES_AT_ONCE: usize = 16;
 /// Files of which it is told what was wrong; of the others the number is.
 const MOST_NOTES: usize = 1000;
 
@@ -296,6 +299,9 @@ struct Feed<'a> {
     inputs: &'a [Input],
     fetcher: Option<Fetcher>,
     next: Mutex<usize>,
+    threads: usize,
+    /// Files that a thread takes at once.
+    most_at_once: usize,
 }
 
 /// An input that can be read.
@@ -307,19 +313,40 @@ enum Opened<'a> {
 impl<'a> Feed<'a> {
     fn new(options: &'a Options, progress: &Progress) -> Self {
         let fetcher = Fetcher::start(&options.inputs, options.threads, &progress.stop);
-        Self { inputs: &options.inputs, fetcher, next: Mutex::default() }
+        // What rules meet is decided file by file, of files that one thread read one after the other all at once: a
+        // value comes again in the next files of the same account, and is then decided once.
+        let most_at_once = if options.rules.is_some() { MOST_FILES_AT_ONCE } else { 1 };
+        Self {
+            inputs: &options.inputs,
+            fetcher,
+            next: Mutex::default(),
+            threads: options.threads,
+            most_at_once,
+        }
     }
 
-    /// The next one and its place among them. None: there is no more, or it was stopped.
-    fn next(&self) -> Option<(usize, Opened<'a>)> {
-        // Whoever waits for an object holds up the others: theirs come after it.
-        let mut next = self.next.lock();
-        let opened = match self.inputs.get(*next)? {
-            Input::File(path) => Opened::File(path),
-            Input::Object(_) => Opened::Object(self.fetcher.as_ref()?.next()?),
-        };
-        *next += 1;
-        Some((*next - 1, opened))
+    /// The next one and its place among them: of `own`, the files that this thread took, or of more that it takes. None:
+    /// there is no more, or it was stopped.
+    fn next(&self, own: &mut Range<usize>) -> Option<(usize, Opened<'a>)> {
+        if own.start == own.end {
+            // Whoever waits for an object holds up the others: theirs come after it.
+            let mut next = self.next.lock();
+            if let Input::Object(_) = self.inputs.get(*next)? {
+                let object = self.fetcher.as_ref()?.next()?;
+                *next += 1;
+                return Some((*next - 1, Opened::Object(object)));
+            }
+            // Towards the end fewer, so that all end together.
+            let files = self.inputs[*next..].iter().take_while(|input| matches!(input, Input::File(_)));
+            let most = (self.inputs.len() - *next) / (8 * self.threads.max(1));
+            *own = *next..*next + files.take(most.clamp(1, self.most_at_once)).count();
+            *next = own.end;
+        }
+        let at = own.next()?;
+        match &self.inputs[at] {
+            Input::File(path) => Some((at, Opened::File(path))),
+            Input::Object(_) => None,
+        }
     }
 }
 
@@ -357,21 +384,25 @@ impl<'a> Worker<'a> {
     fn new(common: Common<'a>) -> Self {
         let Common { options, ids, matching, .. } = common;
         let decoder = Decoder::new(options.limits);
-        let counting = Counting::new(options, ids, matching.map(Matching::detector));
+        let counting = Counting::new(options, ids, matching.map(Matching::asking));
         let (gzip, data, text, marked) = (WholeGzip::default(), Vec::new(), Vec::new(), Marked::default());
         Self { common, decoder, counting, gzip, data, text, marked }
     }
 
     fn run(mut self, feed: &Feed<'_>) -> Part {
-        let Common { progress, matching, share, .. } = self.common;
+        let Common { progress, share, .. } = self.common;
         let reading = share.reading();
+        // Files that this thread took, and those of them that were read and are not decided.
+        let (mut own, mut read) = (0..0, 0..0);
         while !self.is_stopped()
-            && let Some((at, opened)) = feed.next()
+            && let Some((at, opened)) = feed.next(&mut own)
         {
             let input = &feed.inputs[at];
             let error = self.read(at, input, opened).err().map(|error| error.to_string());
-            if let Some(matching) = matching {
-                matching.take(at, self.counting.take_matches());
+            read = if read.start == read.end { at..at + 1 } else { read.start..at + 1 };
+            self.counting.end_file();
+            if own.start == own.end {
+                self.decide(std::mem::take(&mut read));
             }
             // Of one that was being read when it was stopped, nothing is wrong.
             let error = error.filter(|_| !self.is_stopped());
@@ -379,6 +410,8 @@ impl<'a> Worker<'a> {
             progress.bytes.fetch_add(input.bytes(), Ordering::Relaxed);
             progress.files.fetch_add(1, Ordering::Relaxed);
         }
+        // It was stopped amid them.
+        self.decide(read);
         drop(reading);
         // No file is left, but others may be amid large ones.
         while let Some((at, units)) = share.take() {
@@ -387,6 +420,15 @@ impl<'a> Worker<'a> {
             self.note(at, &feed.inputs[at], None);
         }
         self.counting.finish()
+    }
+
+    /// Hands on what rules met in these files.
+    fn decide(&mut self, files: Range<usize>) {
+        if let (Some(matching), Some(asking)) = (self.common.matching, self.counting.asking())
+            && files.start < files.end
+        {
+            matching.take(files, asking);
+        }
     }
 
     /// Takes down what was wrong with an input, if anything.
