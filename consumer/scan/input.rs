@@ -9,8 +9,13 @@ use crate::source::files::{STDIN, list};
 /// One file, wherever it is.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// On this machine; `-` for standard input.
-    File(PathBuf),
+    /// On this machine.
+    File {
+        /// Where; `-` for standard input.
+        path: PathBuf,
+        /// Its bytes when it was found.
+        bytes: u64,
+    },
     /// In S3.
     Object(Object),
 }
@@ -19,7 +24,7 @@ impl Input {
     /// How it is named to people.
     pub fn name(&self) -> PathBuf {
         match self {
-            Self::File(path) => path.clone(),
+            Self::File { path, .. } => path.clone(),
             Self::Object(object) => PathBuf::from(object.name()),
         }
     }
@@ -27,14 +32,14 @@ impl Input {
     /// As many bytes as it has where it lies.
     pub fn bytes(&self) -> u64 {
         match self {
-            Self::File(path) => path.metadata().map_or(0, |metadata| metadata.len()),
+            Self::File { bytes, .. } => *bytes,
             Self::Object(object) => object.size,
         }
     }
 
     /// Whether its end is not known before it comes.
     pub fn is_stdin(&self) -> bool {
-        matches!(self, Self::File(path) if path == Path::new(STDIN))
+        matches!(self, Self::File { path, .. } if path == Path::new(STDIN))
     }
 }
 
@@ -55,7 +60,10 @@ pub fn local(path: &str, wanted: &Wanted, passed: &mut PassedOver) -> Result<Vec
         let (wanted, named) = if is_named { (&asked_for_whole, &whole) } else { (wanted, &named) };
         match wanted.refuses(Found::File(&whole), named) {
             Some(reason) => passed.add(Found::File(&whole), reason),
-            None => inputs.push(Input::File(file)),
+            None => {
+                let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+                inputs.push(Input::File { path: file, bytes });
+            }
         }
     }
     Ok(inputs)

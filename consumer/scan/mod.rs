@@ -337,14 +337,14 @@ impl<'a> Feed<'a> {
                 return Some((*next - 1, Opened::Object(object)));
             }
             // Towards the end fewer, so that all end together.
-            let files = self.inputs[*next..].iter().take_while(|input| matches!(input, Input::File(_)));
+            let files = self.inputs[*next..].iter().take_while(|input| matches!(input, Input::File { .. }));
             let most = (self.inputs.len() - *next) / (8 * self.threads.max(1));
             *own = *next..*next + files.take(most.clamp(1, self.most_at_once)).count();
             *next = own.end;
         }
         let at = own.next()?;
         match &self.inputs[at] {
-            Input::File(path) => Some((at, Opened::File(path))),
+            Input::File { path, .. } => Some((at, Opened::File(path))),
             Input::Object(_) => None,
         }
     }

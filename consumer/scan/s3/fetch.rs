@@ -42,7 +42,7 @@ impl Fetcher {
     pub fn start(inputs: &Arc<Vec<Input>>, threads: usize, stop: &CancellationToken) -> Option<Self> {
         let first = inputs.iter().find_map(|input| match input {
             Input::Object(object) => Some(object),
-            Input::File(_) => None,
+            Input::File { .. } => None,
         });
         let runtime = first?.bucket.runtime.clone();
         let (sender, objects) = mpsc::channel(MOST_WAITING);

@@ -33,9 +33,11 @@ fn folder(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
         if entry.file_name().to_string_lossy().starts_with('.') {
             continue;
         }
-        if path.is_dir() {
+        // The entry itself tells what it is, unless it is a link.
+        let kind = entry.file_type().ok().filter(|kind| !kind.is_symlink());
+        if kind.map_or_else(|| path.is_dir(), |kind| kind.is_dir()) {
             folder(&path, files)?;
-        } else if path.is_file() {
+        } else if kind.map_or_else(|| path.is_file(), |kind| kind.is_file()) {
             files.push(path);
         }
     }
