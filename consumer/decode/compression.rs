@@ -108,6 +108,9 @@ impl Default for WholeGzip {
 const LEAST_MEMBER: usize = 18;
 /// How a member begins whose method is deflate, the only one there is.
 const MEMBER: [u8; 3] = [0x1f, 0x8b, 8];
+/// Where its flags are, and those of them that must be zero.
+const FLAGS: usize = 3;
+const RESERVED: u8 = 0xe0;
 
 impl WholeGzip {
     /// Inflates `data` into the beginning of `text`, which grows as needed and keeps what it has behind. Returns how many
@@ -118,8 +121,9 @@ impl WholeGzip {
             return None;
         }
         let size = u32::from_le_bytes(*data.last_chunk()?) as usize;
-        // A second member may begin wherever the bytes look like one.
-        let has_more = memchr::memmem::find(&data[MEMBER.len()..], &MEMBER).is_some();
+        // A second member may begin wherever the bytes look like one; what no member has is a flag that is reserved.
+        let begins_one = |at: usize| data.get(at + FLAGS).is_none_or(|flags| flags & RESERVED == 0);
+        let has_more = memchr::memmem::find_iter(data, &MEMBER).skip(1).any(begins_one);
         if has_more || size > max_bytes {
             return None;
         }

@@ -57,6 +57,8 @@ pub struct Limits {
 
 /// Takes what is found in records.
 pub trait Sink {
+    /// The id of the event that probably comes next, while there is time to look for it.
+    fn ahead(&mut self, _: &str) {}
     /// An event, sound or not as far as its fields go; all that it says; and the text that it stands in.
     fn event(&mut self, event: &Event<'_>, json: Value<'_>, text: &[u8]);
     /// Something in the place of an event, and its text.
@@ -228,17 +230,27 @@ impl Decoder {
         sink: &mut impl Sink,
     ) -> RecordOutcome {
         let mut outcome = RecordOutcome::Decoded;
+        let value_in = |span: &Span| &text[span.start as usize..span.end as usize];
+        let look = |reader: &JsonReader, number: usize| {
+            let (span, marks) = (spans.get(number)?, marked?.of(number)?);
+            reader.look(value_in(span), marks)
+        };
+        let mut next = look(&self.reader, 0);
         for (number, span) in spans.iter().enumerate() {
+            let looked = std::mem::replace(&mut next, look(&self.reader, number + 1));
+            if let Some(id) = next.as_ref().and_then(|next| self.reader.id(next)) {
+                sink.ahead(id);
+            }
             if span.document != 0 && self.broken_document == Some(span.document) {
                 continue;
             }
             self.broken_document = None;
-            let value = &text[span.start as usize..span.end as usize];
+            let value = value_in(span);
             let found = |found: Found<'_>| give(found, value, &mut outcome, sink);
             // Lines of a log stand alone.
             let line = if span.document == 0 { self.access_log.event(value) } else { None };
-            let read = match (marked.and_then(|marked| marked.of(number)), line) {
-                (Some(marks), _) => self.reader.read_marked(value, marks, found),
+            let read = match (looked, line) {
+                (Some(looked), _) => self.reader.read_looked(&looked, found),
                 (None, Some(json)) => self.reader.read(json, found),
                 (None, None) => self.reader.read(value, found),
             };

@@ -125,7 +125,6 @@ pub struct Marked {
 #[derive(Clone, Copy, Debug, Default)]
 struct Cursor {
     mark: usize,
-    backslash: usize,
     control: usize,
     /// The marks of the value that was looked at last.
     value: (u32, u32),
@@ -162,16 +161,12 @@ impl Marked {
         let last = marks.close_of(first)?;
         let end = places[last];
         cursor.mark = last;
-        let is_within = |places: &[u32], cursor: &mut usize| {
-            *cursor += places[*cursor..].iter().take_while(|place| is_before(place)).count();
-            places.get(*cursor).is_some_and(|place| *place < end)
-        };
-        if is_within(marks.controls(), &mut cursor.control) {
+        let (controls, control) = (marks.controls(), &mut cursor.control);
+        *control += controls[*control..].iter().take_while(|place| is_before(place)).count();
+        if controls.get(*control).is_some_and(|place| *place < end) {
             return None;
         }
-        if !is_within(marks.backslashes(), &mut cursor.backslash) {
-            cursor.value = (first as u32, last as u32);
-        }
+        cursor.value = (first as u32, last as u32);
         Some(end as usize + 1)
     }
 }
@@ -789,7 +784,8 @@ mod tests {
                 if let Some(slice) = marked.of(number) {
                     let at: Vec<u32> = slice.at.iter().map(|at| at - slice.base).collect();
                     prop_assert_eq!((&at[..], slice.kinds), (alone.all().at, alone.all().kinds));
-                    prop_assert!(!value.contains(&b'\\') && value.iter().all(|byte| *byte >= 0x20));
+                    prop_assert_eq!(slice.has_backslash, value.contains(&b'\\'));
+                    prop_assert!(value.iter().all(|byte| *byte >= 0x20));
                 }
             }
         }

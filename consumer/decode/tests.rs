@@ -185,7 +185,7 @@ fn fields() {
         "sessionCredentialFromConsole": "true", "addendum": {"originalEventID": "o"}, "insightDetails": {},
         "userIdentity": {"type": "T", "principalId": "p", "arn": "a", "accountId": "ai", "accessKeyId": "k",
             "userName": "u", "invokedBy": "i", "identityProvider": "ip", "onBehalfOf": {"userId": "b"},
-            "sessionContext": {"sessionIssuer": {"arn": "ia"}}},
+            "sessionContext": {"sessionIssuer": {"arn": "ia", "type": "it"}}},
         "additionalEventData": {"SignatureVersion": "SigV2", "AuthenticationMethod": "QueryString"},
         "tlsDetails": {"tlsVersion": "TLSv1.1"}
     });

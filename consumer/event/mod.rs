@@ -114,6 +114,16 @@ impl Odd {
     pub const IDENTITY_ACCOUNT: Self = Self(1 << 10);
     /// `userIdentity.invokedBy`.
     pub const INVOKED_BY: Self = Self(1 << 11);
+    /// `userIdentity.sessionContext.sessionIssuer.type`.
+    pub const ISSUER_TYPE: Self = Self(1 << 12);
+    /// All of `userIdentity`.
+    pub const IDENTITY: Self = Self(
+        Self::IDENTITY_TYPE.0
+            | Self::ARN.0
+            | Self::IDENTITY_ACCOUNT.0
+            | Self::INVOKED_BY.0
+            | Self::ISSUER_TYPE.0,
+    );
 
     /// Whether one of these is in it.
     pub fn has_any(self, odd: Self) -> bool {
@@ -149,6 +159,8 @@ pub struct Identity<'a> {
     pub on_behalf_of: Option<&'a str>,
     /// `sessionContext.sessionIssuer.arn`.
     pub issuer_arn: Option<&'a str>,
+    /// `sessionContext.sessionIssuer.type`.
+    pub issuer_type: Option<&'a str>,
 }
 
 /// The place of a value when an event does not say it.

@@ -15,9 +15,14 @@ pub fn parse(text: &str) -> Option<i64> {
     {
         return None;
     }
-    let pair = |at: usize| digits(&bytes[at..at + 2]);
-    let (year, month, day) = (digits(&bytes[0..4])?, pair(5)?, pair(8)?);
-    let (hour, minute, second) = (pair(11)?, pair(14)?, pair(17)?);
+    let pair = |at: usize| digits([bytes[at], bytes[at + 1]]);
+    let (century, year_of_century, month, day) = (pair(0), pair(2), pair(5), pair(8));
+    let (hour, minute, second) = (pair(11), pair(14), pair(17));
+    let all = [century, year_of_century, month, day, hour, minute, second];
+    if all.iter().fold(0, |all, pair| all | pair) < 0 {
+        return None;
+    }
+    let year = century * 100 + year_of_century;
     let is_leap_second = second == 60 && hour == 23 && minute == 59;
     if !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month) {
         return None;
@@ -50,8 +55,10 @@ fn is_fraction(bytes: &[u8]) -> bool {
     }
 }
 
-fn digits(bytes: &[u8]) -> Option<i64> {
-    bytes.iter().try_fold(0, |value, byte| byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0')))
+/// The number that two digits write; negative if they are none.
+fn digits([tens, ones]: [u8; 2]) -> i64 {
+    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+    if tens > 9 || ones > 9 { -1 } else { i64::from(tens) * 10 + i64::from(ones) }
 }
 
 fn is_leap_year(year: i64) -> bool {

@@ -2,6 +2,7 @@
 //!
 //! Budget: a call of a group that was seen costs its key, a hash over it and two look-ups, one of them for its id.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 
 use hashbrown::DefaultHashBuilder;
@@ -15,7 +16,7 @@ use crate::callers::{self, CallerPolicy};
 use crate::decode::json::Value;
 use crate::decode::{EventRejection, RecordOutcome, Sink};
 use crate::detect;
-use crate::event::judge::{self, Verdict};
+use crate::event::judge::{self, Verdict, Weakness};
 use crate::event::{Event, Texts, principal};
 use crate::totals::{NotCall, Totals};
 use crate::window::{HOUR_S, Versions, bucket};
@@ -98,26 +99,36 @@ impl<'a> Counting<'a> {
             return;
         }
         let account_id = event.account_id();
-        let texts = &Texts::of(event, account_id, principal, &self.hasher);
-        self.newest_s = self.newest_s.max(time_s);
-        let newest_s = self.newest_s;
-        let call = detect::Call { event, json, texts, time_s, newest_s, minute: 0, number: 0 };
-        if let Some(asker) = &mut self.asker {
-            asker.ask(&call, &mut self.met);
-            if self.met.is_empty() {
-                return;
+        // Most calls are not weak, and need them for rules only.
+        let texts = LazyCell::new(|| Texts::of(event, account_id, principal, &self.hasher));
+        if self.asker.is_some() || self.asking.is_some() {
+            let newest_s = self.newest_s.max(time_s);
+            self.newest_s = newest_s;
+            let call = detect::Call { event, json, texts: &texts, time_s, newest_s, minute: 0, number: 0 };
+            if let Some(asker) = &mut self.asker {
+                asker.ask(&call, &mut self.met);
+                if self.met.is_empty() {
+                    return;
+                }
+            }
+            if let Some(asking) = &mut self.asking {
+                asking.call(call);
             }
         }
-        if let Some(asking) = &mut self.asking {
-            asking.call(call);
+        self.key.clear();
+        for field in &self.options.group_by {
+            self.key.extend_from_slice(field.value(event, principal).as_bytes());
+            self.key.push(END);
         }
         self.groups.count(&self.key, Sum { calls: 1, first_s: time_s, last_s: time_s });
         let versions = Versions::new(event.signature.code(), event.tls.code());
         let hour = self.hours.entry(bucket(time_s, HOUR_S)).or_insert([0; Versions::COUNT]);
         hour[usize::from(versions.code())] += 1;
-        let is_outside = judge::is_outside(event, &self.options.policy);
-        let call = callers::Call { event, texts, time_s, account_id, principal, is_outside };
-        self.weak.count(&call, &self.policy);
+        if Weakness::ALL.iter().any(|weakness| weakness.is_of(event)) {
+            let is_outside = judge::is_outside(event, &self.options.policy);
+            let call = callers::Call { event, texts: &texts, time_s, account_id, principal, is_outside };
+            self.weak.count(&call, &self.policy);
+        }
     }
 
     fn note(&mut self, reason: &'static str) {
@@ -126,20 +137,20 @@ impl<'a> Counting<'a> {
 }
 
 impl Sink for Counting<'_> {
+    fn ahead(&mut self, id: &str) {
+        // Of many ids each lies in memory that is far away. It is on its way while the event before it is counted.
+        self.ids.prefetch(id);
+    }
+
     fn event(&mut self, event: &Event<'_>, json: Value<'_>, _: &[u8]) {
         self.events += 1;
         let ids = self.ids;
-        // Of many ids each lies in memory that is far away. It is on its way while the group is made out.
-        event.id.iter().for_each(|id| ids.prefetch(id));
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let principal = principal::principal(event, &mut scratch);
-        self.key.clear();
-        for field in &self.options.group_by {
-            self.key.extend_from_slice(field.value(event, principal).as_bytes());
-            self.key.push(END);
-        }
         match judge::judge(event, &self.options.policy, self.options.now_s, |id| ids.is_known(id)) {
-            Verdict::Call { time_s } => self.call(event, json, principal, time_s),
+            Verdict::Call { time_s } => {
+                let mut scratch = std::mem::take(&mut self.scratch);
+                self.call(event, json, principal::principal(event, &mut scratch), time_s);
+                self.scratch = scratch;
+            }
             Verdict::Dropped(dropped) => self.totals.dropped[dropped as usize] += 1,
             Verdict::NotCall(category) => {
                 self.totals.not_calls[category as usize] += 1;
@@ -149,7 +160,6 @@ impl Sink for Counting<'_> {
             }
             Verdict::Rejected(reason) => self.rejected(reason, &[]),
         }
-        self.scratch = scratch;
     }
 
     fn rejected(&mut self, reason: EventRejection, _: &[u8]) {

@@ -7,7 +7,7 @@ mod spill;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use memmap2::MmapMut;
 use parking_lot::Mutex;
@@ -19,6 +19,8 @@ use spill::Spilled;
 pub struct Ids {
     /// Parts by the hash of the id, so that threads seldom wait for each other.
     parts: Box<[Mutex<Part>]>,
+    /// Where the tables of the parts are, for a hint that need not be right.
+    tables: Box<[Whereabouts]>,
     /// What tables may take, in bytes, and what they take.
     memory: u64,
     taken: AtomicU64,
@@ -32,8 +34,17 @@ struct Part {
     spilled: Spilled,
 }
 
-/// Parts for each thread.
-const PARTS_PER_THREAD: usize = 8;
+/// Where a table is, and its length.
+#[derive(Default)]
+struct Whereabouts {
+    start: AtomicPtr<u8>,
+    places: AtomicUsize,
+}
+
+/// Parts for each thread: few, for large tables take large pages.
+const PARTS_PER_THREAD: usize = 2;
+/// Places of a large page.
+const PAGE_PLACES: usize = (2 << 20) / PLACE_BYTES;
 /// Ids for which there is room from the start.
 const MOST_ROOM: usize = 64 << 20;
 
@@ -44,6 +55,7 @@ impl Ids {
         let parts = (threads * PARTS_PER_THREAD).next_power_of_two().min(256);
         let ids = Self {
             parts: (0..parts).map(|_| Mutex::default()).collect(),
+            tables: (0..parts).map(|_| Whereabouts::default()).collect(),
             memory,
             taken: AtomicU64::new(0),
             folder,
@@ -51,8 +63,8 @@ impl Ids {
         };
         let places = Table::places_for(about.min(MOST_ROOM) / parts);
         if (places * PLACE_BYTES * parts) as u64 <= memory {
-            for part in &ids.parts {
-                ids.grow(&mut part.lock().table, places);
+            for (number, part) in ids.parts.iter().enumerate() {
+                ids.grow(number, &mut part.lock().table, places);
             }
         }
         ids
@@ -60,21 +72,32 @@ impl Ids {
 
     /// Has the memory that [`Ids::is_known`] will look at brought near, while there is something else to do.
     #[inline]
+    #[allow(unsafe_code)]
     pub fn prefetch(&self, id: &str) {
-        let hash = hash(number_of(id));
-        self.part(hash).lock().table.prefetch(hash);
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            let hash = hash(number_of(id));
+            let Whereabouts { start, places } = &self.tables[self.part_of(hash)];
+            let (start, places) = (start.load(Ordering::Relaxed), places.load(Ordering::Relaxed));
+            let place = start.wrapping_add(place_of(hash, places) * PLACE_BYTES);
+            // SAFETY: a hint. Nothing is read, and the address may be any: the table may be another one meanwhile. Without
+            // it each id of a large history waits for memory (benches/decode.rs).
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(place.cast()) };
+        }
     }
 
     /// Remembers an id. True if it was known. After a failure of the disk, which [`Ids::failure`] tells, nothing is.
     pub fn is_known(&self, id: &str) -> bool {
         let id = number_of(id);
         let hash = hash(id);
-        let mut part = self.part(hash).lock();
+        let number = self.part_of(hash);
+        let mut part = self.parts[number].lock();
         let Part { table, spilled } = &mut *part;
-        if table.is_full() && !self.grow(table, table.len() * 2) {
+        if table.is_full() && !self.grow(number, table, table.len() + table.len() / 2) {
             // A first table is had in any case: there is no going on without one.
             let written = match table.len() {
-                0 => table.resize(Table::FIRST),
+                0 => self.resize(number, table, Table::FIRST),
                 _ => spilled.write(table.take(), &self.folder),
             };
             self.note(written);
@@ -104,20 +127,28 @@ impl Ids {
         self.failure.lock().is_some()
     }
 
-    fn part(&self, hash: u64) -> &Mutex<Part> {
-        // The table takes its places from the upper end of the hash.
-        &self.parts[hash as usize % self.parts.len()]
+    fn part_of(&self, hash: u64) -> usize {
+        // The table takes its places from the upper half of the hash.
+        hash as u32 as usize % self.parts.len()
     }
 
-    /// Makes a table larger, if there is memory for it.
-    fn grow(&self, table: &mut Table, places: usize) -> bool {
+    /// Makes the table of a part larger, if there is memory for it.
+    fn grow(&self, part: usize, table: &mut Table, places: usize) -> bool {
         let places = places.max(Table::FIRST);
         let more = ((places - table.len()) * PLACE_BYTES) as u64;
         if self.taken.fetch_add(more, Ordering::Relaxed) + more > self.memory {
             self.taken.fetch_sub(more, Ordering::Relaxed);
             return false;
         }
-        table.resize(places).is_ok()
+        self.resize(part, table, places).is_ok()
+    }
+
+    fn resize(&self, part: usize, table: &mut Table, places: usize) -> io::Result<()> {
+        table.resize(places)?;
+        let Whereabouts { start, places } = &self.tables[part];
+        start.store(table.places_mut().as_mut_ptr().cast(), Ordering::Relaxed);
+        places.store(table.len(), Ordering::Relaxed);
+        Ok(())
     }
 
     fn note(&self, result: io::Result<()>) {
@@ -131,7 +162,7 @@ impl Ids {
 /// all that it costs where there are many.
 #[derive(Default)]
 struct Table {
-    /// 16 bytes a place, zero: free. A power of two in number, or none.
+    /// 16 bytes a place, zero: free. Less than 2^32 in number.
     places: Option<MmapMut>,
     taken: usize,
     has_zero: bool,
@@ -140,13 +171,20 @@ struct Table {
 /// Bytes of an id.
 const PLACE_BYTES: usize = 16;
 
+/// The place of a hash among so many: a share of them as large as the hash's of all.
+#[inline]
+fn place_of(hash: u64, places: usize) -> usize {
+    (((hash >> 32) * places as u64) >> 32) as usize
+}
+
 impl Table {
     /// Places of the smallest.
     const FIRST: usize = 256;
 
-    /// How many places hold so many ids.
+    /// How many places hold so many ids, and some more: it is estimated how many there will be.
     fn places_for(ids: usize) -> usize {
-        (ids * 4 / 3).next_power_of_two().max(Self::FIRST)
+        let places = (ids + ids / 2).max(Self::FIRST);
+        if places < PAGE_PLACES { places } else { places.next_multiple_of(PAGE_PLACES) }
     }
 
     fn places(&self) -> &[[u8; PLACE_BYTES]] {
@@ -165,26 +203,15 @@ impl Table {
         self.taken * 4 >= self.len() * 3
     }
 
-    #[allow(unsafe_code)]
-    fn prefetch(&self, hash: u64) {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(place) = self.places().get((hash >> 32) as usize & self.len().wrapping_sub(1)) {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            // SAFETY: a hint about memory that is there; nothing is read. Without it each id of a large history waits
-            // for memory (benches/decode.rs).
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(place.as_ptr().cast()) };
-        }
-    }
-
     /// False if the id was in it. There is a free place.
     fn insert(&mut self, id: u128, hash: u64) -> bool {
         if id == 0 {
             return !std::mem::replace(&mut self.has_zero, true);
         }
-        let (mask, mut place) = (self.len() - 1, (hash >> 32) as usize);
+        let mut place = place_of(hash, self.len());
         let places = self.places_mut();
         loop {
-            let found = &mut places[place & mask];
+            let found = &mut places[place];
             match u128::from_ne_bytes(*found) {
                 0 => {
                     *found = id.to_ne_bytes();
@@ -192,7 +219,7 @@ impl Table {
                     return true;
                 }
                 known if known == id => return false,
-                _ => place += 1,
+                _ => place = if place + 1 == places.len() { 0 } else { place + 1 },
             }
         }
     }

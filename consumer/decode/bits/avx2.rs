@@ -59,7 +59,7 @@ pub fn close_of(kinds: &[u8]) -> Option<usize> {
 pub fn are_behind(marks: Slice<'_>, text: &[u8], expected: &[Expected], prefixes: &[Prefix]) -> bool {
     #[target_feature(enable = "avx2,pclmulqdq,bmi1,bmi2,popcnt")]
     fn inner(marks: Slice<'_>, text: &[u8], expected: &[Expected], prefixes: &[Prefix]) -> bool {
-        super::are_behind(marks, text, expected, prefixes, same)
+        super::are_behind(marks, text, expected, prefixes, wrong)
     }
     assert!(is_available());
     // SAFETY: the processor has the instructions, as was just asked.
@@ -101,8 +101,8 @@ fn half(bytes: &[u8; 32]) -> __m256i {
 }
 
 #[inline(always)]
-fn same(a: &[u8; 32], b: &[u8; 32]) -> u32 {
-    equal(half(a), half(b))
+fn wrong(found: &[u8; 32], prefix: &Prefix) -> u32 {
+    !equal(half(found), half(&prefix.first)) & prefix.counts
 }
 
 /// For each byte the entry of its lower four bits; 0 for what is not ASCII.
@@ -171,6 +171,11 @@ impl super::Block for Block {
     #[inline(always)]
     fn controls(self) -> u64 {
         self.bits(|half| equal(at_most(half, all(0x1f)), half))
+    }
+
+    #[inline(always)]
+    fn beyond_ascii(self) -> u64 {
+        self.bits(|half| unsafe { _mm256_movemask_epi8(half).cast_unsigned() })
     }
 
     #[inline(always)]

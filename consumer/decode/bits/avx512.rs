@@ -6,19 +6,21 @@
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::{
-    __m512i, _mm_loadu_si128, _mm512_add_epi32, _mm512_broadcast_i32x4, _mm512_castsi512_si128,
-    _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask, _mm512_cvtepu8_epi32, _mm512_extracti32x4_epi32,
-    _mm512_loadu_si512, _mm512_mask_blend_epi8, _mm512_maskz_compress_epi8, _mm512_or_si512,
-    _mm512_set1_epi8, _mm512_set1_epi32, _mm512_shuffle_epi8, _mm512_storeu_si512,
+    __m512i, _mm_loadu_si128, _mm256_loadu_si256, _mm256_mask_cmpneq_epi8_mask, _mm512_add_epi32,
+    _mm512_broadcast_i32x4, _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask,
+    _mm512_cvtepu8_epi32, _mm512_extracti32x4_epi32, _mm512_loadu_si512, _mm512_mask_blend_epi8,
+    _mm512_maskz_compress_epi8, _mm512_movepi8_mask, _mm512_or_si512, _mm512_set1_epi8, _mm512_set1_epi32,
+    _mm512_shuffle_epi8, _mm512_storeu_si512,
 };
 
-use super::{BLOCK, End, Found, Marks, SCALAR, Seen, avx2};
+use super::{BLOCK, End, Expected, Found, Marks, PREFIX, Prefix, SCALAR, Seen, Slice, avx2};
 
 /// Whether this processor has what is used here.
 pub fn is_available() -> bool {
     avx2::is_available()
         && is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl")
         && is_x86_feature_detected!("avx512vbmi2")
 }
 
@@ -55,6 +57,17 @@ pub fn close_of(kinds: &[u8]) -> Option<usize> {
     unsafe { inner(kinds) }
 }
 
+/// [`super::are_behind`] with these instructions.
+pub fn are_behind(marks: Slice<'_>, text: &[u8], expected: &[Expected], prefixes: &[Prefix]) -> bool {
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi2,avx2,pclmulqdq,bmi1,bmi2,popcnt")]
+    fn inner(marks: Slice<'_>, text: &[u8], expected: &[Expected], prefixes: &[Prefix]) -> bool {
+        super::are_behind(marks, text, expected, prefixes, wrong)
+    }
+    assert!(is_available());
+    // SAFETY: the processor has the instructions, as was just asked.
+    unsafe { inner(marks, text, expected, prefixes) }
+}
+
 #[derive(Clone, Copy)]
 struct Block(__m512i);
 
@@ -75,6 +88,14 @@ const PLACES: [u8; BLOCK] = {
 #[inline(always)]
 fn load(bytes: &[u8; BLOCK]) -> __m512i {
     unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+}
+
+#[inline(always)]
+fn wrong(found: &[u8; PREFIX], prefix: &Prefix) -> u32 {
+    unsafe {
+        let (found, first) = (found.as_ptr().cast(), prefix.first.as_ptr().cast());
+        _mm256_mask_cmpneq_epi8_mask(prefix.counts, _mm256_loadu_si256(found), _mm256_loadu_si256(first))
+    }
 }
 
 #[inline(always)]
@@ -141,6 +162,11 @@ impl super::Block for Block {
     #[inline(always)]
     fn controls(self) -> u64 {
         unsafe { _mm512_cmplt_epu8_mask(self.0, all(0x20)) }
+    }
+
+    #[inline(always)]
+    fn beyond_ascii(self) -> u64 {
+        unsafe { _mm512_movepi8_mask(self.0) }
     }
 
     #[inline(always)]

@@ -40,8 +40,12 @@ pub struct Marks {
     at: Vec<u32>,
     kinds: Vec<u8>,
     len: usize,
+    is_ascii: bool,
+    has_backslash: bool,
     backslashes: Vec<u32>,
     controls: Vec<u32>,
+    /// Bytes beyond ASCII.
+    beyond_ascii: Vec<u32>,
 }
 
 /// The marks of a text or of one value in it.
@@ -53,14 +57,19 @@ pub struct Slice<'a> {
     pub kinds: &'a [u8],
     /// Where in the whole text the value begins.
     pub base: u32,
+    /// Nothing in the value is beyond ASCII.
+    pub is_ascii: bool,
+    /// There is a backslash in the value.
+    pub has_backslash: bool,
     kernel: Kernel,
 }
 
 /// Bytes of a prefix that are compared at once.
 const PREFIX: usize = 32;
 
-/// A text that another may begin with.
+/// A text that another may begin with. Of a size that is quick to count by.
 #[derive(Debug)]
+#[repr(align(64))]
 pub struct Prefix {
     /// Its first bytes, the rest zero.
     first: [u8; PREFIX],
@@ -96,42 +105,48 @@ impl Slice<'_> {
     pub fn are_behind(&self, text: &[u8], expected: &[Expected], prefixes: &[Prefix]) -> bool {
         match self.kernel {
             #[cfg(target_arch = "x86_64")]
-            Kernel::Avx512 | Kernel::Avx2 => avx2::are_behind(*self, text, expected, prefixes),
+            Kernel::Avx512 => avx512::are_behind(*self, text, expected, prefixes),
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx2 => avx2::are_behind(*self, text, expected, prefixes),
             Kernel::Portable => are_behind(*self, text, expected, prefixes, |found, prefix| {
-                let pairs = found.iter().zip(prefix).enumerate();
-                pairs.fold(0, |bits, (at, (found, prefix))| bits | u32::from(found == prefix) << at)
+                let pairs = found.iter().zip(&prefix.first).enumerate();
+                pairs.fold(0, |bits, (at, (found, first))| bits | u32::from(found != first) << at)
+                    & prefix.counts
             }),
         }
     }
 }
 
-/// `same` gives the bytes that equal.
+/// `wrong` gives the bytes that count and are others.
 #[inline(always)]
 fn are_behind(
     marks: Slice<'_>,
     text: &[u8],
     expected: &[Expected],
     prefixes: &[Prefix],
-    same: impl Fn(&[u8; PREFIX], &[u8; PREFIX]) -> u32,
+    wrong: impl Fn(&[u8; PREFIX], &Prefix) -> u32,
 ) -> bool {
-    let mut wrong = 0;
+    let mut all_wrong = 0;
     for Expected { mark, prefix } in expected {
         let prefix = &prefixes[usize::from(*prefix)];
         let begin = (marks.at[usize::from(*mark)] - marks.base) as usize + 1;
-        match text.get(begin..begin + PREFIX).and_then(|found| found.first_chunk()) {
-            Some(found) if !prefix.is_long => wrong |= !same(found, &prefix.first) & prefix.counts,
+        match text.get(begin..).and_then(|rest| rest.first_chunk()) {
+            Some(found) if !prefix.is_long => all_wrong |= wrong(found, prefix),
             // Long ones, and those near the end of the text, are few.
-            _ => wrong |= u32::from(!text[begin.min(text.len())..].starts_with(&prefix.text)),
+            _ => all_wrong |= is_behind(text, begin, prefix),
         }
     }
-    wrong == 0
+    all_wrong == 0
+}
+
+#[cold]
+fn is_behind(text: &[u8], begin: usize, prefix: &Prefix) -> u32 {
+    u32::from(!text[begin.min(text.len())..].starts_with(&prefix.text))
 }
 
 /// What was seen in the whole text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// A backslash.
-    pub backslash: bool,
     /// A control character within a string.
     pub control_in_string: bool,
     /// A string that does not end.
@@ -141,8 +156,10 @@ pub struct Seen {
 impl Marks {
     /// Room that is used again for each text.
     pub fn new(kernel: Kernel) -> Self {
-        let (backslashes, controls) = (Vec::new(), Vec::new());
-        Self { kernel, at: Vec::new(), kinds: Vec::new(), len: 0, backslashes, controls }
+        let (at, kinds) = (Vec::new(), Vec::new());
+        let (backslashes, controls, beyond_ascii) = Default::default();
+        let (len, is_ascii, has_backslash) = (0, true, false);
+        Self { kernel, at, kinds, len, is_ascii, has_backslash, backslashes, controls, beyond_ascii }
     }
 
     /// Marks `text`, which is shorter than 4 GiB.
@@ -155,13 +172,9 @@ impl Marks {
     pub fn mark_all(&mut self, text: &[u8]) {
         self.backslashes.clear();
         self.controls.clear();
+        self.beyond_ascii.clear();
         self.make_room(text.len());
         self.kernel.mark::<true>(text, self);
-    }
-
-    /// After [`Marks::mark_all`]: where backslashes are.
-    pub fn backslashes(&self) -> &[u32] {
-        &self.backslashes
     }
 
     /// After [`Marks::mark_all`]: where control characters are, such as line feeds.
@@ -171,7 +184,7 @@ impl Marks {
 
     /// The mark that closes the bracket which mark `open` is, brackets of both kinds taken as one.
     pub fn close_of(&self, open: usize) -> Option<usize> {
-        Some(open + self.kernel.close_of(self.all().kinds.get(open..)?)?)
+        Some(open + self.kernel.close_of(self.kinds[..self.len].get(open..)?)?)
     }
 
     fn make_room(&mut self, bytes: usize) {
@@ -189,13 +202,29 @@ impl Marks {
 
     /// All marks.
     pub fn all(&self) -> Slice<'_> {
-        Slice { at: &self.at[..self.len], kinds: &self.kinds[..self.len], base: 0, kernel: self.kernel }
+        let Self { kernel, is_ascii, has_backslash, .. } = *self;
+        Slice {
+            at: &self.at[..self.len],
+            kinds: &self.kinds[..self.len],
+            base: 0,
+            is_ascii,
+            has_backslash,
+            kernel,
+        }
     }
 
-    /// The marks of a value that begins and ends with these.
+    /// After [`Marks::mark_all`]: the marks of a value that begins and ends with these.
     pub fn between(&self, first: usize, last: usize) -> Option<Slice<'_>> {
-        let (at, kinds) = (self.all().at.get(first..=last)?, self.all().kinds.get(first..=last)?);
-        Some(Slice { at, kinds, base: *at.first()?, kernel: self.kernel })
+        let all = self.all();
+        let (at, kinds) = (all.at.get(first..=last)?, all.kinds.get(first..=last)?);
+        let (base, end) = (*at.first()?, *at.last()?);
+        let is_any_within = |places: &[u32]| {
+            let next = places.partition_point(|place| *place < base);
+            places.get(next).is_some_and(|place| *place < end)
+        };
+        let is_ascii = all.is_ascii || !is_any_within(&self.beyond_ascii);
+        let has_backslash = all.has_backslash && is_any_within(&self.backslashes);
+        Some(Slice { at, kinds, base, is_ascii, has_backslash, ..all })
     }
 
     /// Gives back what a large text made it grow to.
@@ -288,6 +317,8 @@ trait Block: Copy {
     fn blanks(self) -> u64;
     /// Below 0x20.
     fn controls(self) -> u64;
+    /// Above 0x7f.
+    fn beyond_ascii(self) -> u64;
     /// Bit `i` is the xor of the bits up to it.
     fn prefix_xor(bits: u64) -> u64;
     /// Writes places and kinds of `marks`, to the front of both: one by one where there is no instruction for it.
@@ -367,22 +398,35 @@ struct Walk {
     scalar_before: u64,
     backslashes: u64,
     controls: u64,
+    beyond_ascii: u64,
     base: u32,
     len: usize,
 }
 
+/// Where marks are written to.
+struct Out<'m> {
+    at: &'m mut [u32],
+    kinds: &'m mut [u8],
+    backslashes: &'m mut Vec<u32>,
+    controls: &'m mut Vec<u32>,
+    beyond_ascii: &'m mut Vec<u32>,
+}
+
 impl Walk {
     #[inline(always)]
-    fn step<B: Block, const ALL: bool>(&mut self, bytes: &[u8; BLOCK], out: &mut Marks) {
+    fn step<B: Block, const ALL: bool>(&mut self, bytes: &[u8; BLOCK], out: &mut Out<'_>) {
         let block = B::load(bytes);
         let backslashes = block.backslashes();
         let (quotes, inside) = self.strings.next(block, backslashes);
         let controls = block.controls();
         self.backslashes |= backslashes;
         self.controls |= controls & inside;
-        if ALL && backslashes | controls != 0 {
-            push(&mut out.backslashes, self.base, backslashes);
-            push(&mut out.controls, self.base, controls);
+        let beyond_ascii = block.beyond_ascii();
+        self.beyond_ascii |= beyond_ascii;
+        if ALL && backslashes | controls | beyond_ascii != 0 {
+            push(out.backslashes, self.base, backslashes);
+            push(out.controls, self.base, controls);
+            push(out.beyond_ascii, self.base, beyond_ascii);
         }
         let ops = block.ops() & !(inside | controls);
         let scalar = !(ops | quotes | block.blanks() | inside);
@@ -408,21 +452,20 @@ fn push(places: &mut Vec<u32>, base: u32, mut bits: u64) {
 }
 
 #[inline(always)]
-fn mark<B: Block, const ALL: bool>(text: &[u8], out: &mut Marks) -> Seen {
+fn mark<B: Block, const ALL: bool>(text: &[u8], marks: &mut Marks) -> Seen {
     let mut walk = Walk::default();
+    let Marks { at, kinds, backslashes, controls, beyond_ascii, .. } = marks;
+    let mut out = Out { at, kinds, backslashes, controls, beyond_ascii };
     let (blocks, rest) = text.as_chunks();
     for bytes in blocks {
-        walk.step::<B, ALL>(bytes, out);
+        walk.step::<B, ALL>(bytes, &mut out);
     }
     if !rest.is_empty() {
-        walk.step::<B, ALL>(&padded(rest), out);
+        walk.step::<B, ALL>(&padded(rest), &mut out);
     }
-    out.len = walk.len;
-    Seen {
-        backslash: walk.backslashes != 0,
-        control_in_string: walk.controls != 0,
-        open_string: walk.strings.inside != 0,
-    }
+    (marks.len, marks.is_ascii, marks.has_backslash) =
+        (walk.len, walk.beyond_ascii == 0, walk.backslashes != 0);
+    Seen { control_in_string: walk.controls != 0, open_string: walk.strings.inside != 0 }
 }
 
 #[inline(always)]

@@ -9,6 +9,7 @@ const CLOSE: u8 = 1 << 3;
 const COMMA_OR_COLON: u8 = 1 << 4;
 const BLANK: u8 = 1 << 5;
 const CONTROL: u8 = 1 << 6;
+const BEYOND_ASCII: u8 = 1 << 7;
 
 const CLASSES: [u8; 256] = {
     let mut classes = [0; 256];
@@ -23,6 +24,7 @@ const CLASSES: [u8; 256] = {
             b' ' => BLANK,
             b'\t' | b'\r' | b'\n' => BLANK | CONTROL,
             0..0x20 => CONTROL,
+            0x80.. => BEYOND_ASCII,
             _ => 0,
         };
         byte += 1;
@@ -92,6 +94,11 @@ impl super::Block for Block {
     #[inline(always)]
     fn controls(self) -> u64 {
         self.with(CONTROL)
+    }
+
+    #[inline(always)]
+    fn beyond_ascii(self) -> u64 {
+        self.with(BEYOND_ASCII)
     }
 
     #[inline(always)]

@@ -7,7 +7,6 @@ fn plainly(text: &[u8]) -> (Vec<(u32, u8)>, Seen) {
     let (mut marks, mut seen) = (Vec::new(), Seen::default());
     let (mut in_string, mut escaped, mut in_scalar) = (false, false, false);
     for (at, &byte) in text.iter().enumerate() {
-        seen.backslash |= byte == b'\\';
         let was_in_scalar = std::mem::take(&mut in_scalar);
         // A backslash is one wherever it stands: sound JSON has none outside of strings.
         let is_escaped = std::mem::take(&mut escaped);
@@ -60,12 +59,20 @@ fn check(text: &[u8]) {
             let Slice { at, kinds, .. } = marks.all();
             at.iter().copied().zip(kinds.iter().copied()).collect()
         };
+        let has_backslash = text.contains(&b'\\');
+        assert_eq!((marks.all().is_ascii, marks.all().has_backslash), (text.is_ascii(), has_backslash));
         let found = all(&marks);
         assert_eq!(found, expect, "{kernel:?} {}", text.escape_ascii());
         marks.mark_all(text);
         assert_eq!(all(&marks), expect, "{kernel:?} {}", text.escape_ascii());
-        assert_eq!(marks.backslashes(), places(text, |byte| byte == b'\\'));
         assert_eq!(marks.controls(), places(text, |byte| byte < 0x20));
+        for (first, last) in [(0, found.len() / 2), (found.len() / 2, found.len().saturating_sub(1))] {
+            let Some(slice) = marks.between(first, last) else { continue };
+            // The last mark is a bracket wherever it matters.
+            let within = &text[found[first].0 as usize..found[last].0 as usize];
+            assert_eq!(slice.is_ascii, within.is_ascii(), "{kernel:?} {}", text.escape_ascii());
+            assert_eq!(slice.has_backslash, within.contains(&b'\\'), "{kernel:?} {}", text.escape_ascii());
+        }
         if text.starts_with(b"{") {
             let end = end_plainly(text);
             assert_eq!(kernel.end_of(text), end, "{kernel:?} {}", text.escape_ascii());

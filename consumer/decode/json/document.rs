@@ -46,6 +46,14 @@ impl Document {
         result
     }
 
+    /// Parses a text and gives all of it; none if it is not one sound JSON value, or not without being mended.
+    pub fn parse(&mut self, text: &str) -> Option<Tape<'_>> {
+        self.take(text.as_bytes());
+        let mut tape = Tape(Vec::new());
+        simd_json::fill_tape_padded(&mut self.text, text.len(), &mut self.buffers, &mut tape).ok()?;
+        Some(tape)
+    }
+
     /// Takes a text to the place where it is parsed.
     fn take(&mut self, text: &[u8]) {
         self.text.clear();

@@ -58,10 +58,14 @@ pub enum Place {
     OnBehalfOf,
     /// `userIdentity.sessionContext.sessionIssuer.arn`.
     IssuerArn,
+    /// `userIdentity.sessionContext.sessionIssuer.type`.
+    IssuerType,
+    /// What of `userIdentity`, its `sessionContext` and the `sessionIssuer` of that is an array.
+    IdentityList,
 }
 
 /// How many places there are.
-pub const PLACES: usize = Place::IssuerArn as usize + 1;
+pub const PLACES: usize = Place::IdentityList as usize + 1;
 
 /// Where the fields of an event are.
 pub struct Fields<V> {
@@ -141,6 +145,8 @@ fn find_within<'a, V: Node<'a>>(key: &str, value: V, fields: &mut Fields<V>) {
 
 fn find_identity<'a, V: Node<'a>>(identity: V, fields: &mut Fields<V>) {
     fields.at[Place::IdentityType as usize..].fill(None);
+    let lists = |value: V| value.form() == Form::Array;
+    fields.set(Place::IdentityList, Some(identity).filter(|value| lists(*value)));
     identity.each_member(|key, value| {
         let place = match key {
             "type" => Place::IdentityType,
@@ -158,6 +164,9 @@ fn find_identity<'a, V: Node<'a>>(identity: V, fields: &mut Fields<V>) {
             "sessionContext" => {
                 let issuer = value.member("sessionIssuer");
                 fields.set(Place::IssuerArn, issuer.and_then(|issuer| issuer.member("arn")));
+                fields.set(Place::IssuerType, issuer.and_then(|issuer| issuer.member("type")));
+                let list = [Some(value), issuer].into_iter().flatten().find(|value| lists(*value));
+                fields.set(Place::IdentityList, list);
                 return true;
             }
             _ => return true,
@@ -219,7 +228,11 @@ pub fn tell<'a, V: Node<'a>>(
         identity_provider: text(Place::IdentityProvider),
         on_behalf_of: text(Place::OnBehalfOf),
         issuer_arn: text(Place::IssuerArn),
+        issuer_type: told(Place::IssuerType, Odd::ISSUER_TYPE),
     };
+    if at(Place::IdentityList).is_some() {
+        odd.add(Odd::IDENTITY);
+    }
     event.odd = odd;
     event.id = text(Place::Id);
     event.aggregated_id = text(Place::AggregatedId);

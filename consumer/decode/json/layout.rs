@@ -5,7 +5,8 @@
 //! stands. Another text with the same marks and the same keys is sound for the same reason, and its fields are at the
 //! same marks; nothing needs to be parsed. That holds because JSON's grammar sees of a text its marks, what its
 //! scalars are ([`is_plain_scalar`], asked anew each time) and what its strings are made of, which is excluded for the
-//! text as a whole: no backslash, no control character, sound UTF-8.
+//! text as a whole: no control character, sound UTF-8, and no backslash but before one of few characters, in a string that
+//! nobody reads.
 //!
 //! So nothing here judges grammar. A text of unknown layout goes to the parser, and so does all that is in any way
 //! special: the parser alone rejects.
@@ -13,6 +14,7 @@
 use std::cell::RefCell;
 
 use hashbrown::{HashMap, HashTable};
+use memchr::memchr;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Document;
@@ -38,7 +40,11 @@ const NOWHERE: u16 = u16::MAX;
 
 /// The layouts that were learned.
 pub struct Layouts {
-    known: HashTable<Box<Layout>>,
+    known: Vec<Layout>,
+    /// Of each its number and hash.
+    table: HashTable<(u32, u64)>,
+    /// How often they were learned anew.
+    age: u32,
     /// All keys of all layouts, once: few, and so always near the processor.
     texts: Vec<Prefix>,
     numbers: HashMap<Box<str>, u16>,
@@ -46,9 +52,20 @@ pub struct Layouts {
     met_once: Box<[u64]>,
 }
 
+/// What a text is like.
+#[derive(Clone, Copy)]
+pub struct Looked<'a> {
+    /// The text.
+    pub text: &'a str,
+    /// Its marks.
+    pub marks: Slice<'a>,
+    hash: u64,
+    /// The number of its layout, if it is known and the text is sound, and the age of the number.
+    layout: Option<(u32, u32)>,
+}
+
 /// One layout.
 pub struct Layout {
-    hash: u64,
     kinds: Box<[u8]>,
     /// Marks of strings that must be the same, keys and texts that an envelope is told by; and which text each is.
     texts: Box<[Expected]>,
@@ -59,12 +76,16 @@ pub struct Layout {
     places: [u16; PLACES],
     resources: Box<[[u16; 2]]>,
     behind: Box<[u32]>,
+    /// Marks of strings whose text is asked for, in their order: none of them may be escaped.
+    read: Box<[u16]>,
 }
 
 impl Default for Layouts {
     fn default() -> Self {
         Self {
-            known: HashTable::new(),
+            known: Vec::new(),
+            table: HashTable::new(),
+            age: 0,
             texts: Vec::new(),
             numbers: HashMap::new(),
             bytes: 0,
@@ -73,37 +94,51 @@ impl Default for Layouts {
     }
 }
 
-/// The hash by which layouts are found.
-pub fn hash(marks: Slice<'_>) -> u64 {
-    xxh3_64(marks.kinds)
-}
-
 impl Layouts {
-    /// The layout of a text, if it is known and the text is sound.
+    /// Looks for the layout of a text.
     #[inline]
-    pub fn find(&self, hash: u64, text: &str, marks: Slice<'_>) -> Option<&Layout> {
-        let layout =
-            self.known.find(hash, |layout| layout.hash == hash && layout.is_of(text, marks, &self.texts));
-        layout.map(|layout| &**layout)
+    pub fn look<'a>(&self, text: &'a str, marks: Slice<'a>) -> Looked<'a> {
+        let hash = xxh3_64(marks.kinds);
+        let is_it = |(number, of): &(u32, u64)| {
+            let layout = &self.known[*number as usize];
+            *of == hash
+                && layout.is_of(text, marks, &self.texts)
+                && (!marks.has_backslash || layout.takes_escapes(text, marks))
+        };
+        let layout = self.table.find(hash, is_it).map(|(number, _)| (*number, self.age));
+        Looked { text, marks, hash, layout }
+    }
+
+    /// The layout that was found, if it is still there.
+    #[inline]
+    pub fn get(&self, looked: &Looked<'_>) -> Option<&Layout> {
+        let (number, age) = looked.layout?;
+        if age == self.age { self.known.get(number as usize) } else { None }
     }
 
     /// Takes note of a text that the parser took and whose layout is not known.
-    pub fn learn(&mut self, hash: u64, text: &str, marks: Slice<'_>) {
+    pub fn learn(&mut self, looked: &Looked<'_>) {
+        let Looked { text, marks, hash, .. } = *looked;
+        if marks.has_backslash {
+            return;
+        }
         let met_once = &mut self.met_once[hash as usize % MET_ONCE];
         if *met_once != hash {
             *met_once = hash;
             return;
         }
-        let alike = self.known.iter_hash(hash).filter(|layout| layout.hash == hash).count();
+        let alike = self.table.iter_hash(hash).filter(|(_, of)| *of == hash).count();
         if marks.kinds.len() > MOST_MARKS || alike >= MOST_ALIKE {
             return;
         }
         if self.bytes > MOST_BYTES || self.texts.len() > MOST_TEXTS {
-            *self = Self::default();
+            *self = Self { age: self.age.wrapping_add(1), ..Self::default() };
         }
-        let Some(layout) = Layout::of(hash, text, marks, |text| self.number_of(text)) else { return };
+        let Some(layout) = Layout::of(text, marks, |text| self.number_of(text)) else { return };
         self.bytes += layout.size();
-        self.known.insert_unique(hash, Box::new(layout), |layout| layout.hash);
+        let number = self.known.len() as u32;
+        self.known.push(layout);
+        self.table.insert_unique(hash, (number, hash), |(_, hash)| *hash);
     }
 
     /// How many there are.
@@ -132,12 +167,7 @@ impl Layouts {
 
 impl Layout {
     /// Of a sound text that holds one event; none if it holds anything else.
-    fn of(
-        hash: u64,
-        text: &str,
-        marks: Slice<'_>,
-        mut number_of: impl FnMut(&str) -> Option<u16>,
-    ) -> Option<Self> {
+    fn of(text: &str, marks: Slice<'_>, mut number_of: impl FnMut(&str) -> Option<u16>) -> Option<Self> {
         let kinds = marks.kinds;
         let behind = behind(kinds)?;
         let marked = Marked { text, marks, behind: &behind };
@@ -155,12 +185,14 @@ impl Layout {
         let mut asked = asked.take();
         asked.sort_unstable();
         asked.dedup();
+        let in_resources = fields.resources.iter().flatten().map(|value| mark(*value));
+        let mut read: Vec<u16> = asked.iter().copied().chain(places).chain(in_resources).collect();
+        read.sort_unstable();
         let number = |mark: u16| Some(Expected { mark, prefix: number_of(marked.string(mark.into())?)? });
         let texts: Option<_> = asked.into_iter().map(number).collect();
         let scalars =
             (0..kinds.len()).filter(|mark| kinds[*mark] == SCALAR).map(|mark| mark as u16).collect();
         Some(Self {
-            hash,
             kinds: kinds.into(),
             texts: texts?,
             scalars,
@@ -168,6 +200,7 @@ impl Layout {
             places,
             resources,
             behind: behind.into(),
+            read: read.into(),
         })
     }
 
@@ -178,9 +211,39 @@ impl Layout {
             && self.scalars.iter().all(|mark| marked.scalar((*mark).into()).is_some_and(is_plain_scalar))
     }
 
+    /// Whether in a text with backslashes all that is escaped is sound beyond doubt, and stands in strings that nobody
+    /// reads.
+    #[cold]
+    fn takes_escapes(&self, text: &str, marks: Slice<'_>) -> bool {
+        let (bytes, mut next) = (text.as_bytes(), 0);
+        while let Some(found) = memchr(b'\\', &bytes[next..]) {
+            let begin = next + found;
+            if !bytes.get(begin + 1).is_some_and(|byte| br#""\/bfnrt"#.contains(byte)) {
+                return false;
+            }
+            next = begin + 2;
+            let behind = marks.at.partition_point(|place| ((place - marks.base) as usize) < begin);
+            let is_read = |string: usize| self.read.binary_search(&(string as u16)).is_ok();
+            if behind.checked_sub(1).is_none_or(is_read) {
+                return false;
+            }
+        }
+        true
+    }
+
     /// A text of this layout, ready to be looked at.
     pub fn marked<'a>(&'a self, text: &'a str, marks: Slice<'a>) -> Marked<'a> {
         Marked { text, marks, behind: &self.behind }
+    }
+
+    /// The id of the event in a text of this layout.
+    #[inline]
+    pub fn id<'a>(&self, of: &Looked<'a>) -> Option<&'a str> {
+        let mark = usize::from(self.places[Place::Id as usize]);
+        let Slice { at, kinds, base, .. } = of.marks;
+        let [open, close] = *at.get(mark..mark + 2)?.first_chunk()?;
+        let is_text = kinds.get(mark) == Some(&b'"');
+        of.text.get((open - base) as usize + 1..(close - base) as usize).filter(|_| is_text)
     }
 
     /// The event in a text of this layout.
@@ -202,6 +265,7 @@ impl Layout {
             + size_of_val(&*self.behind)
             + size_of_val(&*self.scalars)
             + size_of_val(&*self.texts)
+            + size_of_val(&*self.read)
             + size_of_val(&*self.resources)
     }
 }

@@ -14,13 +14,16 @@ mod layout;
 mod node;
 mod surrogate;
 mod tape;
+mod unparsed;
 mod value;
 mod view;
 
 use document::Document;
 use envelope::Item;
 use layout::Layouts;
+use unparsed::Unparsed;
 
+pub use layout::Looked;
 pub use value::Value;
 
 use super::bits::{Kernel, Marks, Slice};
@@ -110,27 +113,41 @@ impl JsonReader {
         let Self { document, parser, marks, layouts } = self;
         let Some(layouts) = layouts else { return parser.read(document, text, &mut found) };
         match plain(text, marks) {
-            Some(plain) => known_or_parsed(layouts, document, parser, plain, marks.all(), &mut found),
+            Some(plain) => {
+                let looked = layouts.look(plain, marks.all());
+                known_or_parsed(layouts, document, parser, &looked, &mut found)
+            }
             None => parser.read(document, text, &mut found),
         }
     }
 
-    /// The same of a text that was marked already, and in which nothing is odd.
+    /// Looks at a text that was marked already, and in which nothing is odd, before it is read: where its event's id is
+    /// may be known from that ([`JsonReader::id`]). The marks are the text's. None: it is to be read as any other.
+    #[inline]
+    pub(super) fn look<'a>(&self, text: &'a [u8], marks: Slice<'a>) -> Option<Looked<'a>> {
+        Some(self.layouts.as_ref()?.look(utf8(text, marks.is_ascii)?, marks))
+    }
+
+    /// The id of the event in a text that was looked at, if it is known where that is.
+    #[inline]
+    pub(super) fn id<'a>(&self, looked: &Looked<'a>) -> Option<&'a str> {
+        self.layouts.as_ref()?.get(looked)?.id(looked)
+    }
+
+    /// Reads a text that was looked at.
     ///
     /// # Errors
     /// The text is not one sound JSON value; `found` was then not called.
-    pub fn read_marked(
+    #[inline]
+    pub(super) fn read_looked(
         &mut self,
-        text: &[u8],
-        marks: Slice<'_>,
+        looked: &Looked<'_>,
         mut found: impl FnMut(Found<'_>),
     ) -> Result<(), Unreadable> {
         let Self { document, parser, layouts, .. } = self;
-        match (layouts, utf8(text)) {
-            (Some(layouts), Some(text)) => {
-                known_or_parsed(layouts, document, parser, text, marks, &mut found)
-            }
-            _ => parser.read(document, text, &mut found),
+        match layouts {
+            Some(layouts) => known_or_parsed(layouts, document, parser, looked, &mut found),
+            None => parser.read(document, looked.text.as_bytes(), &mut found),
         }
     }
 
@@ -157,20 +174,25 @@ fn known_or_parsed(
     layouts: &mut Layouts,
     document: &mut Document,
     parser: &mut Parser,
-    text: &str,
-    marks: Slice<'_>,
+    looked: &Looked<'_>,
     found: &mut impl FnMut(Found<'_>),
 ) -> Result<(), Unreadable> {
-    let hash = layout::hash(marks);
-    if let Some(layout) = layouts.find(hash, text, marks) {
-        let marked = layout.marked(text, marks);
+    if let Some(layout) = layouts.get(looked) {
+        let marked = layout.marked(looked.text, looked.marks);
         let mut event = Event::default();
         layout.tell(&marked, &mut parser.fragment, &mut event);
-        found(Found::Event(&event, layout.event(&marked).into()));
+        if looked.marks.has_backslash {
+            // Whoever asks for more than the event's fields gets it from the parser.
+            let unparsed: &dyn unparsed::Event = &Unparsed::new(looked.text, document);
+            found(Found::Event(&event, unparsed.into()));
+        } else {
+            found(Found::Event(&event, layout.event(&marked).into()));
+        }
         return Ok(());
     }
-    parser.read(document, text.as_bytes(), found)?;
-    layouts.learn(hash, text, marks);
+    parser.read(document, looked.text.as_bytes(), found)?;
+    // It may be that it was looked at before the text before it taught its layout.
+    layouts.learn(looked);
     Ok(())
 }
 
@@ -181,16 +203,18 @@ fn plain<'a>(text: &'a [u8], marks: &mut Marks) -> Option<&'a str> {
         return None;
     }
     let seen = marks.mark(text);
-    let is_odd = seen.backslash || seen.control_in_string || seen.open_string;
-    if is_odd { None } else { utf8(text) }
+    let is_odd = seen.control_in_string || seen.open_string;
+    if is_odd { None } else { utf8(text, marks.all().is_ascii) }
 }
 
-/// The text, if it is UTF-8. Nearly every one is ASCII, which is faster to see.
+/// The text, if it is UTF-8. Nearly every one is ASCII, as was seen when it was marked.
 #[allow(unsafe_code)]
 #[inline]
-fn utf8(text: &[u8]) -> Option<&str> {
-    if text.is_ascii() {
-        // SAFETY: ASCII is UTF-8, as was just asked; benches/decode.rs has what asking for UTF-8 costs more.
+fn utf8(text: &[u8], is_ascii: bool) -> Option<&str> {
+    if is_ascii {
+        debug_assert!(text.is_ascii());
+        // SAFETY: ASCII is UTF-8. All marks come with what was seen in the text that they are of; benches/decode.rs has
+        // what asking once more costs.
         return Some(unsafe { std::str::from_utf8_unchecked(text) });
     }
     std::str::from_utf8(text).ok()

@@ -2,8 +2,8 @@
 
 use trailmeter_rules::event::{Json, JsonKind};
 
-use super::tape;
 use super::view::View;
+use super::{tape, unparsed};
 
 /// A value of an event's JSON.
 #[derive(Clone, Copy)]
@@ -13,6 +13,7 @@ pub struct Value<'a>(Kept<'a>);
 enum Kept<'a> {
     Parsed(tape::Value<'a>),
     Marked(View<'a>),
+    Unparsed(&'a dyn unparsed::Event),
 }
 
 impl<'a> From<tape::Value<'a>> for Value<'a> {
@@ -27,11 +28,18 @@ impl<'a> From<View<'a>> for Value<'a> {
     }
 }
 
+impl<'a> From<&'a dyn unparsed::Event> for Value<'a> {
+    fn from(event: &'a dyn unparsed::Event) -> Self {
+        Self(Kept::Unparsed(event))
+    }
+}
+
 impl<'a> Json<'a> for Value<'a> {
     fn kind(self) -> JsonKind<'a> {
         match self.0 {
             Kept::Parsed(value) => value.kind(),
             Kept::Marked(view) => Json::kind(view),
+            Kept::Unparsed(event) => event.event().kind(),
         }
     }
 
@@ -39,6 +47,7 @@ impl<'a> Json<'a> for Value<'a> {
         match self.0 {
             Kept::Parsed(value) => Json::member(value, key).map(Self::from),
             Kept::Marked(view) => Json::member(view, key).map(Self::from),
+            Kept::Unparsed(event) => Json::member(event.event(), key).map(Self::from),
         }
     }
 
@@ -46,6 +55,7 @@ impl<'a> Json<'a> for Value<'a> {
         match self.0 {
             Kept::Parsed(value) => value.any_element(&mut |element| visit(element.into())),
             Kept::Marked(view) => view.any_element(&mut |element| visit(element.into())),
+            Kept::Unparsed(event) => event.event().any_element(&mut |element| visit(element.into())),
         }
     }
 
@@ -53,6 +63,9 @@ impl<'a> Json<'a> for Value<'a> {
         match self.0 {
             Kept::Parsed(value) => Json::each_member(value, &mut |key, value| visit(key, value.into())),
             Kept::Marked(view) => Json::each_member(view, &mut |key, value| visit(key, value.into())),
+            Kept::Unparsed(event) => {
+                Json::each_member(event.event(), &mut |key, value| visit(key, value.into()));
+            }
         }
     }
 }

@@ -145,7 +145,20 @@ impl<'a> Json<'a> for View<'a> {
     }
 
     fn member(self, key: &str) -> Option<Self> {
-        Node::member(self, key)
+        let (Slice { at, base, .. }, text) = (self.of.marks, self.of.text.as_bytes());
+        let mut last = None;
+        self.each_key(|mark| {
+            // Most keys differ in their length already.
+            let is_it = |[open, close]: &[u32; 2]| {
+                (close - open) as usize == key.len() + 1
+                    && text.get((open - base) as usize + 1..(close - base) as usize) == Some(key.as_bytes())
+            };
+            if at.get(mark..).and_then(<[u32]>::first_chunk).is_some_and(is_it) {
+                last = Some(self.at(mark + VALUE_BEHIND_KEY));
+            }
+            true
+        });
+        last
     }
 
     fn any_element(self, visit: &mut dyn FnMut(Self) -> bool) -> bool {
