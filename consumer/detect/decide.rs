@@ -221,15 +221,10 @@ impl<M: Memory> Decision<'_, M> {
         if delta.rule.first_seen.is_some() {
             self.learn();
             // In the order of their first calls, wherever commits fall.
-            let mut seen: Vec<(u64, &Seen)> = delta.seen.iter().map(|(hash, seen)| (*hash, seen)).collect();
-            seen.sort_unstable_by_key(|(_, seen)| seen.place);
-            return seen.into_iter().try_for_each(|(hash, seen)| self.see(hash, seen));
+            return delta.seen.iter().try_for_each(|(hash, seen)| self.see(*hash, seen));
         }
         if delta.rule.threshold.is_some() {
-            let mut groups: Vec<(u64, &Group)> =
-                delta.groups.iter().map(|(hash, group)| (*hash, group)).collect();
-            groups.sort_unstable_by_key(|(_, group)| group.place);
-            return groups.into_iter().try_for_each(|(hash, group)| self.count(hash, group));
+            return delta.groups.iter().try_for_each(|(hash, group)| self.count(*hash, group));
         }
         self.outcome.matches = delta.met;
         self.row.matches += delta.met;

@@ -6,9 +6,9 @@
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use hashbrown::{DefaultHashBuilder, HashMap};
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use trailmeter_rules::field::Field;
-use trailmeter_rules::output::field_value;
+use trailmeter_rules::output;
 use trailmeter_rules::stateful::{self, FirstSeen};
 use trailmeter_rules::values::{self, Value};
 use trailmeter_rules::{Rule, RuleSet};
@@ -33,9 +33,50 @@ pub struct RuleDelta {
     /// Of a rule that remembers nothing: the calls, up to the cap.
     pub found: Vec<Taken>,
     /// Of a rule with `first_seen`: values, by their hash.
-    pub seen: HashMap<u64, Seen>,
+    pub seen: Values<Seen>,
     /// Of a rule with a threshold: groups, by their hash.
-    pub groups: HashMap<u64, Group>,
+    pub groups: Values<Group>,
+}
+
+/// Values by their hash, in the order of their first calls.
+pub struct Values<V> {
+    all: Vec<(u64, V)>,
+    places: HashTable<u32>,
+}
+
+impl<V> Values<V> {
+    fn new() -> Self {
+        Self { all: Vec::new(), places: HashTable::new() }
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &(u64, V)> {
+        self.all.iter()
+    }
+
+    /// The place of a value, which is made if there is none.
+    fn place(&mut self, hash: u64, make: impl FnOnce() -> V) -> u32 {
+        if let Some(place) = self.places.find(hash, |place| self.all[*place as usize].0 == hash) {
+            return *place;
+        }
+        let place = self.all.len() as u32;
+        self.all.push((hash, make()));
+        self.places.insert_unique(hash, place, |place| self.all[*place as usize].0);
+        place
+    }
+
+    fn at(&mut self, place: u32) -> &mut V {
+        &mut self.all[place as usize].1
+    }
+}
+
+/// What is kept of a rule that events which are alike meet.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Memo {
+    /// The hash of the value that it remembers them by; none if it is not known yet.
+    hash: Option<u64>,
+    /// Of the values since the last commit, as told by the number of commits, the place of this one.
+    place: Option<(u64, u32)>,
 }
 
 /// A value that was seen.
@@ -44,12 +85,22 @@ pub struct Seen {
     pub value: String,
     /// Who learns it, as it is stored, by its first sighting; empty if the rule learns as a whole.
     pub learner: String,
-    /// Its place among the values of the commit, by their first calls.
-    pub place: usize,
     /// The greatest event time that is to be remembered, in seconds since 1970.
     pub last_s: i64,
     /// Calls by which it may be new, in their order.
     pub sightings: Vec<Sighting>,
+}
+
+impl Seen {
+    /// A call that has the value at this time. Whether the value was known then: there is nothing to tell.
+    fn comes_again(&mut self, rule: &FirstSeen, time_s: i64) -> bool {
+        let before_s = self.last_s;
+        if before_s == i64::MIN || rule.is_forgotten(stateful::Seen { last_s: before_s }, time_s) {
+            return false;
+        }
+        self.last_s = before_s.max(rule.remembered_s(time_s));
+        true
+    }
 }
 
 /// A call by which a value may be new.
@@ -64,8 +115,6 @@ pub struct Sighting {
 pub struct Group {
     /// The group's values, as they are stored.
     pub value: String,
-    /// Its place among the groups of the commit, by their first calls.
-    pub place: usize,
     /// Its events, in their order.
     pub events: Vec<Occurrence>,
 }
@@ -101,6 +150,8 @@ pub struct Delta {
     known: HashMap<u64, i64>,
     has_news: bool,
     bytes: usize,
+    /// How often everything was taken.
+    taken: u64,
 }
 
 impl Delta {
@@ -116,26 +167,39 @@ impl Delta {
         self.told = vec![(0, 0); set.rules().len()];
         (self.ruleset, self.per_minute) = (set.hash(), per_minute);
         self.known.clear();
+        self.taken += 1;
     }
 
-    /// A call met the condition of this rule. Returns until when nothing is to be made of calls like it, in seconds of
-    /// event time since 1970.
-    pub fn add(&mut self, number: u32, rule: &Arc<Rule>, call: &Call<'_>) -> Option<i64> {
+    /// A call met the condition of this rule. `memo` is what was kept of calls like it. Returns until when nothing is to
+    /// be made of them, in seconds of event time since 1970.
+    pub fn add(&mut self, number: u32, rule: &Arc<Rule>, call: &Call<'_>, memo: &mut Memo) -> Option<i64> {
         let Self { current, told, ruleset, per_minute, hasher, known, has_news, bytes, .. } = self;
         let delta =
             current[number as usize].get_or_insert_with(|| RuleDelta::of(rule, *ruleset, call.time_s));
         delta.met += 1;
         let added = match (&rule.first_seen, &rule.threshold) {
             (Some(first_seen), _) => {
-                let hash = hash(hasher, rule, &first_seen.by, call)?;
+                if let Some((taken, place)) = memo.place
+                    && taken == self.taken
+                    && delta.seen.at(place).comes_again(first_seen, call.time_s)
+                {
+                    return None;
+                }
+                let hash = match memo.hash {
+                    Some(hash) => hash,
+                    None => hash_of(hasher, rule, &first_seen.by, call)?,
+                };
+                memo.hash = Some(hash);
                 let known_s = known.get(&hash).copied();
                 if known_s.is_some_and(|known_s| call.time_s <= known_s) {
                     return known_s;
                 }
-                delta.see(hash, first_seen, call, known_s, *per_minute > 0)
+                let (place, added) = delta.see(hash, first_seen, call, known_s, *per_minute > 0);
+                memo.place = Some((self.taken, place));
+                added
             }
             (None, Some(threshold)) => {
-                let hash = hash(hasher, rule, &threshold.by, call)?;
+                let hash = hash_of(hasher, rule, &threshold.by, call)?;
                 let distinct = match &threshold.distinct {
                     Some(field) => Some(distinct(field, call)?),
                     None => None,
@@ -176,6 +240,7 @@ impl Delta {
     /// Everything since the last commit.
     pub fn take(&mut self) -> Vec<RuleDelta> {
         (self.bytes, self.has_news) = (0, false);
+        self.taken += 1;
         let current = self.current.iter_mut().filter_map(Option::take);
         std::mem::take(&mut self.earlier).into_iter().chain(current).collect()
     }
@@ -210,12 +275,12 @@ impl RuleDelta {
             met: 0,
             first_s,
             found: Vec::new(),
-            seen: HashMap::new(),
-            groups: HashMap::new(),
+            seen: Values::new(),
+            groups: Values::new(),
         }
     }
 
-    /// A call has this value. Returns the bytes of what is to be told, if it may be new.
+    /// A call has this value. Returns its place, and the bytes of what is to be told if it may be new.
     fn see(
         &mut self,
         hash: u64,
@@ -223,28 +288,26 @@ impl RuleDelta {
         call: &Call<'_>,
         known_s: Option<i64>,
         is_told: bool,
-    ) -> Option<usize> {
-        let place = self.seen.len();
-        let seen = self.seen.entry(hash).or_insert_with(|| Seen {
+    ) -> (u32, Option<usize>) {
+        let place = self.seen.place(hash, || Seen {
             value: stored(&rule.by, call),
             learner: String::new(),
-            place,
             last_s: known_s.unwrap_or(i64::MIN),
             sightings: Vec::new(),
         });
+        let seen = self.seen.at(place);
+        if seen.comes_again(rule, call.time_s) {
+            return (place, None);
+        }
         let before_s = seen.last_s;
         seen.last_s = before_s.max(rule.remembered_s(call.time_s));
-        let is_known = before_s > i64::MIN;
-        if is_known && !rule.is_forgotten(stateful::Seen { last_s: before_s }, call.time_s) {
-            return None;
-        }
         if seen.sightings.is_empty() {
             seen.learner = stored(&rule.learn_by, call);
         }
         let found = taken(&self.rule, call, is_told);
         let bytes = found.bytes() + seen.value.len();
         seen.sightings.push(Sighting { before_s, found });
-        Some(bytes)
+        (place, Some(bytes))
     }
 
     /// A call is one of this group; if it can't be the one that matches, nothing was found. Returns roughly the bytes
@@ -257,12 +320,8 @@ impl RuleDelta {
         found: Option<Taken>,
         call: &Call<'_>,
     ) -> usize {
-        let place = self.groups.len();
-        let group = self.groups.entry(hash).or_insert_with(|| Group {
-            value: stored(by, call),
-            place,
-            events: Vec::new(),
-        });
+        let place = self.groups.place(hash, || Group { value: stored(by, call), events: Vec::new() });
+        let group = self.groups.at(place);
         let Call { time_s, newest_s, .. } = *call;
         if found.is_none()
             && let Some(last) = group.events.last_mut()
@@ -283,7 +342,7 @@ fn taken(rule: &Rule, call: &Call<'_>, is_told: bool) -> Taken {
 }
 
 /// The hash of the values of these fields; none if the event lacks one.
-fn hash(hasher: &DefaultHashBuilder, rule: &Rule, fields: &[Field], call: &Call<'_>) -> Option<u64> {
+fn hash_of(hasher: &DefaultHashBuilder, rule: &Rule, fields: &[Field], call: &Call<'_>) -> Option<u64> {
     let mut state = hasher.build_hasher();
     std::ptr::hash(rule, &mut state);
     for field in fields {
@@ -317,13 +376,17 @@ fn distinct(field: &Field, call: &Call<'_>) -> Option<u64> {
 
 /// The values of these fields as one text that no other values give.
 fn stored(fields: &[Field], call: &Call<'_>) -> String {
-    let mut stored = String::new();
-    for field in fields {
-        let value = field_value(field, call).unwrap_or_default();
+    let mut all = output::Values::default();
+    fields.iter().for_each(|field| all.add_field(field, call));
+    let mut stored = String::with_capacity(64);
+    for at in 0..fields.len() {
+        let value = all.get(at).unwrap_or_default();
         let cut = &value[..value.floor_char_boundary(MAX_VALUE_BYTES)];
-        stored += &format!("{}:{cut}", value.len());
+        stored.push_str(&value.len().to_string());
+        stored.push(':');
+        stored.push_str(cut);
         if cut.len() < value.len() {
-            stored += &format!("#{:016x}", xxhash_rust::xxh3::xxh3_64(value.as_bytes()));
+            stored.push_str(&format!("#{:016x}", xxhash_rust::xxh3::xxh3_64(value.as_bytes())));
         }
     }
     stored

@@ -34,6 +34,7 @@ fn odd(known: Known) -> Odd {
         Known::EventType => Odd::EVENT_TYPE,
         Known::ErrorCode => Odd::ERROR_CODE,
         Known::InvokedBy => Odd::INVOKED_BY,
+        Known::IssuerType => Odd::ISSUER_TYPE,
         Known::Arn => Odd::ARN,
         Known::IdentityAccount => Odd::IDENTITY_ACCOUNT,
         Known::RecipientAccount => Odd::RECIPIENT,
@@ -116,6 +117,7 @@ impl Call<'_> {
                 own(signs.map(|signs| if signs { "true" } else { "false" }))
             }
             Known::Bucket => own(event.bucket()),
+            Known::IssuerType if !event.odd.has_any(Odd::ISSUER_TYPE) => own(event.identity.issuer_type),
             known if event.odd.has_any(odd(known)) => Lookup::Elsewhere,
             _ => Lookup::Absent,
         }

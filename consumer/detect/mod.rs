@@ -24,7 +24,7 @@ pub use delta::{Group, Occurrence, RuleDelta, Seen, Sighting};
 pub use event::Call;
 pub use found::{Found, Taken};
 
-use delta::Delta;
+use delta::{Delta, Memo};
 
 /// Rules in force, and the bounds of what they make.
 #[derive(Clone, Debug)]
@@ -79,7 +79,7 @@ impl Eq for ActiveRules {}
 /// Asks the rules about one shard's calls.
 pub struct Detector {
     /// None if there is nothing to ask.
-    asker: Option<Asker>,
+    asker: Option<Asker<Memo>>,
     delta: Delta,
     met: Vec<u32>,
     calls: u64,
@@ -102,7 +102,7 @@ impl Detector {
     pub fn set_rules(&mut self, rules: &ActiveRules) {
         let is_same = self.asker.as_ref().is_some_and(|asker| Arc::ptr_eq(asker.rules(), &rules.set));
         if !is_same {
-            self.asker = (!rules.set.is_idle()).then(|| Asker::new(Arc::clone(&rules.set)));
+            self.asker = (!rules.set.is_idle()).then(|| Asker::keeping(Arc::clone(&rules.set)));
         }
         self.delta.begin(&rules.set, rules.per_minute);
     }
@@ -111,26 +111,19 @@ impl Detector {
     pub fn call(&mut self, call: Call<'_>) {
         let Some(asker) = &mut self.asker else { return };
         self.calls += 1;
-        let call = &Call { number: self.calls, ..call };
-        let like = asker.ask(call, &mut self.met);
-        if asker.rules().matching() == Matching::First {
-            // Whether a rule that remembers or counts matches is decided later: it neither hides nor is hidden.
-            let mut has_first = false;
-            self.met.retain(|rule| {
-                asker.rules().rules()[*rule as usize].is_stateful()
-                    || !std::mem::replace(&mut has_first, true)
-            });
-        }
-        if self.met.is_empty() {
+        let (call, delta) = (&Call { number: self.calls, ..call }, &mut self.delta);
+        if asker.rules().matching() == Matching::All {
+            asker.each(call, |number, rule, memo| delta.add(number, rule, call, memo));
             return;
         }
-        let mut quiet_until_s = Some(i64::MAX);
-        for &rule in &self.met {
-            let until_s = self.delta.add(rule, &asker.rules().rules()[rule as usize], call);
-            quiet_until_s = quiet_until_s.zip(until_s).map(|(all_s, until_s)| all_s.min(until_s));
-        }
-        if let (Some(like), Some(until_s)) = (like, quiet_until_s) {
-            asker.set_quiet(like, until_s);
+        asker.ask(call, &mut self.met);
+        // Whether a rule that remembers or counts matches is decided later: it neither hides nor is hidden.
+        let mut has_first = false;
+        for &number in &self.met {
+            let rule = &asker.rules().rules()[number as usize];
+            if rule.is_stateful() || !std::mem::replace(&mut has_first, true) {
+                delta.add(number, rule, call, &mut Memo::default());
+            }
         }
     }
 

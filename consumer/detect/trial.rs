@@ -134,7 +134,13 @@ impl Sink for Judging {
 #[derive(Default)]
 pub struct Remembered {
     rules: HashMap<String, RuleRow>,
-    values: HashMap<ValueKey, ValueRow>,
+    values: HashMap<ValueKey, Row>,
+}
+
+/// A [`ValueRow`] in little room: most are times.
+enum Row {
+    Seen(i64),
+    Other(Box<ValueRow>),
 }
 
 impl Memory for Remembered {
@@ -150,11 +156,21 @@ impl Memory for Remembered {
     }
 
     fn value(&mut self, key: &ValueKey) -> Result<Option<ValueRow>, Infallible> {
-        Ok(self.values.get(key).cloned())
+        Ok(self.values.get(key).map(|row| match row {
+            Row::Seen(last_s) => ValueRow::Seen { last_s: *last_s },
+            Row::Other(row) => (**row).clone(),
+        }))
     }
 
     fn put_value(&mut self, key: &ValueKey, row: &ValueRow, _: i64) -> Result<(), Infallible> {
-        self.values.insert(key.clone(), row.clone());
+        let row = match row {
+            ValueRow::Seen { last_s } => Row::Seen(*last_s),
+            row => Row::Other(Box::new(row.clone())),
+        };
+        match self.values.get_mut(key) {
+            Some(known) => *known = row,
+            None => _ = self.values.insert(key.clone(), row),
+        }
         Ok(())
     }
 

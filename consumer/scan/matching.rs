@@ -106,7 +106,10 @@ impl Decided {
         for outcome in outcomes {
             *self.matches.entry(outcome.rule.name.clone()).or_default() += outcome.matches;
             self.late += outcome.withheld[LATE];
-            self.known.extend(outcome.known);
+            // When a group last matched is not told: files go back in time, where that match may be forgotten already.
+            if outcome.rule.first_seen.is_some() {
+                self.known.extend(outcome.known);
+            }
         }
         if self.known.len() > MOST_UNTOLD {
             let dropped = self.known.len() - MOST_UNTOLD / 2;

@@ -92,11 +92,13 @@ pub enum Known {
     ClientSignsWithSigV4,
     /// The S3 bucket.
     Bucket,
+    /// `userIdentity.sessionContext.sessionIssuer.type`.
+    IssuerType,
 }
 
 impl Known {
     /// All, by their numbers.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::EventSource,
         Self::EventName,
         Self::IdentityType,
@@ -121,16 +123,24 @@ impl Known {
         Self::ClientVersion,
         Self::ClientSignsWithSigV4,
         Self::Bucket,
+        Self::IssuerType,
     ];
 
     /// A bit of its own.
-    pub fn bit(self) -> u32 {
+    pub const fn bit(self) -> u32 {
         1 << self as u8
     }
 }
 
 /// What calls differ little in, a bit each: all calls that have these in common (their shape) are asked the same.
 pub const SHAPE: u32 = 0x3ff;
+/// What calls by the same caller differ in: a session's name, where it comes from, with what, and on what.
+pub const MANIFOLD: u32 = Known::Arn.bit()
+    | Known::SourceIp.bit()
+    | Known::UserAgent.bit()
+    | Known::KeyId.bit()
+    | Known::Session.bit()
+    | Known::Bucket.bit();
 /// The part of the shape that [`Event::judged`] tells.
 pub const JUDGED: u32 = 0x3c0;
 
@@ -220,19 +230,23 @@ pub fn write_number(number: Number, out: &mut String) {
 
 fn write_text(text: &str, out: &mut String) {
     out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            c if c < ' ' => out.push_str(&format!("\\u{:04x}", c as u32)),
-            c => out.push(c),
+    let mut rest = text;
+    // Most texts have nothing to escape.
+    while let Some(at) = rest.bytes().position(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        out.push_str(&rest[..at]);
+        match rest.as_bytes()[at] {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            0x08 => out.push_str("\\b"),
+            0x0c => out.push_str("\\f"),
+            byte => out.push_str(&format!("\\u{byte:04x}")),
         }
+        rest = &rest[at + 1..];
     }
+    out.push_str(rest);
     out.push('"');
 }
 

@@ -92,6 +92,7 @@ impl Field {
             ["userIdentity", "arn"] => Some(Known::Arn),
             ["userIdentity", "accountId"] => Some(Known::IdentityAccount),
             ["userIdentity", "invokedBy"] => Some(Known::InvokedBy),
+            ["userIdentity", "sessionContext", "sessionIssuer", "type"] => Some(Known::IssuerType),
             _ => None,
         };
         Self::Path { keys, known }

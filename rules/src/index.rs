@@ -4,27 +4,29 @@
 //! every event. For a shape of event that comes ([`SHAPE`]: source, name, type, error and so on), the conditions of
 //! these rules are worked through as far as the shape decides them; and what is left of them for whatever else an event
 //! knows (caller, client, region …), as far as that decides them. Both are remembered: callers do the same thing again
-//! and again. So most events cost two look-ups, however many rules there are, and only rules that depend on more (request
-//! parameters, say) are asked each time. Budget: 60 ns.
+//! and again. Rules that depend on different things are remembered apart, so that one which looks at the address does not
+//! make each address a case of its own for all others. So most events cost few look-ups, however many rules there are, and
+//! only rules that depend on more (request parameters, say) are asked each time. Budget: 60 ns.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 
 use crate::ast::{Case, Check, Expr, Op, Quantifier, Right, Term};
-use crate::event::{Event, JUDGED, Known, Lookup, SHAPE};
+use crate::event::{Event, JUDGED, Known, Lookup, MANIFOLD, SHAPE};
 use crate::field::{Field, Made, Place};
 use crate::pattern::{Pattern, Shape};
 use crate::program::{At, MET, known_of_field};
+use crate::rule::Rule;
 use crate::ruleset::RuleSet;
 
 /// Rules that shapes remember, over all that differ, four bytes each; then it begins anew.
 const MOST_REMEMBERED: usize = 1 << 22;
 /// Shapes that are remembered; then it begins anew.
 const MOST_SHAPES: usize = 1 << 16;
-/// Callers that are remembered; then it begins anew.
-const MOST_CALLERS: usize = 1 << 16;
+/// Events that are told apart, but for what they don't depend on; then it begins anew.
+const MOST_ALIKE: usize = 1 << 16;
 /// Rules that ask for the same field are looked up by its value from this many on.
 const TABLED_FROM: usize = 8;
 
@@ -168,8 +170,9 @@ impl Index {
     }
 }
 
-/// Asks events which rules they meet, and remembers what it learns.
-pub struct Asker {
+/// Asks events which rules they meet, and remembers what it learns. `M` is what is kept of a rule for events that are
+/// alike.
+pub struct Asker<M = ()> {
     rules: Arc<RuleSet>,
     /// What events know on which the rules depend, a bit each of [`Known`].
     known: u32,
@@ -179,8 +182,10 @@ pub struct Asker {
     /// Shapes of which the same is left to ask share it.
     same: HashMap<Vec<OpenRule>, u32>,
     remembered: usize,
-    /// By the hash of a shape and of all else that its rules depend on and an event may know.
-    callers: HashMap<u64, Caller>,
+    /// How many groups there were.
+    groups: u64,
+    /// By the hash of a group and of all that its rules depend on and an event may know.
+    alike: HashMap<u64, Alike<M>>,
 }
 
 /// A rule and the first of its questions that is open.
@@ -192,30 +197,43 @@ type Table = (Known, HashMap<Box<str>, Vec<OpenRule>>);
 /// Rules of which something is left to ask events of a shape.
 #[derive(Default)]
 struct Open {
+    groups: Vec<Group>,
+}
+
+/// Some of these rules, which depend on about the same.
+#[derive(Default)]
+struct Group {
+    /// Its own number.
+    number: u64,
     rules: Vec<OpenRule>,
     /// Rules that ask for one of these values.
     tables: Vec<Table>,
-    /// What else an event may know on which they depend, or by which they remember, a bit each of [`Known`].
+    /// What an event may know on which they depend, or by which they remember, a bit each of [`Known`].
     known: u32,
+    /// Whether they depend on anything else: then an event like another may meet others.
+    has_others: bool,
     /// Whether all that they remember by is known: then an event like another has the same values.
     remembers_known: bool,
 }
 
-/// What is left to ask events that know the same.
-struct Caller {
+/// What is left to ask of a group's rules if an event knows this.
+struct Alike<M> {
     /// Most often nothing.
-    left: Box<[OpenRule]>,
+    left: Box<[(OpenRule, M)]>,
     /// Up to this event time nothing is to be made of the rules that are met, in seconds since 1970.
     quiet_until_s: i64,
 }
 
-/// Names what is remembered of an event's like, for [`Asker::set_quiet`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Like(u64);
-
 impl Asker {
     /// Over these rules.
     pub fn new(rules: Arc<RuleSet>) -> Self {
+        Self::keeping(rules)
+    }
+}
+
+impl<M: Default> Asker<M> {
+    /// Over these rules, for who keeps something of events that are alike.
+    pub fn keeping(rules: Arc<RuleSet>) -> Self {
         Self {
             known: rules.known(),
             rules,
@@ -223,7 +241,8 @@ impl Asker {
             open: Vec::new(),
             same: HashMap::new(),
             remembered: 0,
-            callers: HashMap::new(),
+            groups: 0,
+            alike: HashMap::new(),
         }
     }
 
@@ -232,62 +251,70 @@ impl Asker {
         &self.rules
     }
 
-    /// The rules that an event meets, by their numbers, in their order. `met` is emptied first. Events like one that was
-    /// made quiet meet none.
-    ///
-    /// Returns what names events like this one, if what their rules remember them by is the same for all of them.
-    pub fn ask<E: Event>(&mut self, event: &E, met: &mut Vec<u32>) -> Option<Like> {
+    /// The rules that an event meets, by their numbers, in their order. `met` is emptied first.
+    pub fn ask<E: Event>(&mut self, event: &E, met: &mut Vec<u32>) {
         met.clear();
-        let Some(shape) = self.shape(event) else {
-            Open::all(&self.rules).ask(&self.rules, event, met);
-            return None;
-        };
-        let open = match self.shapes.get(&shape) {
-            Some(open) => *open,
-            None => self.learn(shape, event),
-        };
-        let open = &self.open[open as usize];
-        if open.rules.is_empty() && open.tables.is_empty() {
-            return None;
-        }
-        let Some(known) = hash_known(open.known, event) else {
-            open.ask(&self.rules, event, met);
-            return None;
-        };
-        let like = shape.rotate_left(23).wrapping_add(known);
-        let remembers_known = open.remembers_known;
-        if let Some(caller) = self.callers.get(&like) {
-            if event.time_s() > caller.quiet_until_s {
-                meet(&self.rules, &caller.left, event, met);
-            }
-            return remembers_known.then_some(Like(like));
-        }
-        open.ask(&self.rules, event, met);
-        let left: Box<[OpenRule]> = open.left(&self.rules, event).into();
-        if self.callers.len() >= MOST_CALLERS {
-            self.callers.clear();
-        }
-        self.callers.insert(like, Caller { left, quiet_until_s: i64::MIN });
-        remembers_known.then_some(Like(like))
+        self.each(event, |rule, _, _| {
+            met.push(rule);
+            None
+        });
+        met.sort_unstable();
     }
 
-    /// All rules that events like this one meet remember a value that is known up to this event time (in seconds since
-    /// 1970): until then nothing is to be made of them.
-    pub fn set_quiet(&mut self, like: Like, until_s: i64) {
-        if let Some(caller) = self.callers.get_mut(&like.0) {
-            // Where anything is left to ask that the event does not know, the next one may meet another rule.
-            let is_decided = caller.left.iter().all(|(_, at)| *at == MET);
-            if is_decided {
-                caller.quiet_until_s = until_s;
+    /// Hands the rules that an event meets to `visit`, in any order: number, rule, and what is kept of it for events like
+    /// this one. If the rule remembers values, these have the same. `visit` returns up to when nothing is to be made of the
+    /// rule if such an event meets it, in seconds of event time since 1970: until then it may be left out.
+    pub fn each<E: Event>(
+        &mut self,
+        event: &E,
+        mut visit: impl FnMut(u32, &Arc<Rule>, &mut M) -> Option<i64>,
+    ) {
+        let shape = self.shape(event);
+        let open = shape.map(|shape| match self.shapes.get(&shape) {
+            Some(open) => *open,
+            None => self.learn(shape, event),
+        });
+        let Self { rules, open: all, alike, .. } = self;
+        let mut visit = |rule: u32, memo: &mut M| visit(rule, &rules.rules()[rule as usize], memo);
+        let Some(open) = open else {
+            let (everything, mut met) = (Group::of_all(rules), Vec::new());
+            everything.ask(rules, event, &mut met);
+            met.into_iter().for_each(|rule| _ = visit(rule, &mut M::default()));
+            return;
+        };
+        for group in &all[open as usize].groups {
+            let Some(known) = hash_known(group.known, event) else {
+                let mut met = Vec::new();
+                group.ask(rules, event, &mut met);
+                met.into_iter().for_each(|rule| _ = visit(rule, &mut M::default()));
+                continue;
+            };
+            let like = group.number.wrapping_mul(0xd6e8_feb8_6659_fd93).rotate_left(23).wrapping_add(known);
+            if alike.len() >= MOST_ALIKE && !alike.contains_key(&like) {
+                alike.clear();
             }
+            let alike = alike.entry(like).or_insert_with(|| group.alike(rules, event));
+            if event.time_s() <= alike.quiet_until_s {
+                continue;
+            }
+            let mut quiet_until_s = Some(i64::MAX).filter(|_| !group.has_others && group.remembers_known);
+            for ((rule, at), memo) in &mut alike.left {
+                if *at != MET && !rules.program(*rule).is_met(*at, event) {
+                    continue;
+                }
+                let until_s = match group.remembers_known {
+                    true => visit(*rule, memo),
+                    false => visit(*rule, &mut M::default()),
+                };
+                quiet_until_s = quiet_until_s.zip(until_s).map(|(all_s, until_s)| all_s.min(until_s));
+            }
+            alike.quiet_until_s = quiet_until_s.unwrap_or(i64::MIN);
         }
     }
 
     /// The hash of an event's shape, as far as the rules depend on it; none if some of it only the JSON tells.
     fn shape<E: Event>(&self, event: &E) -> Option<u64> {
-        let said = hash_known(self.known & SHAPE & !JUDGED, event)?;
-        let judged = if self.known & JUDGED == 0 { 0 } else { event.judged() };
-        Some(said ^ u64::from(judged).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        hash_known(self.known & SHAPE, event)
     }
 
     /// Learns what is left to ask events of this one's shape.
@@ -311,7 +338,7 @@ impl Asker {
             Some(open) => *open,
             None => {
                 let number = self.open.len() as u32;
-                self.open.push(Open::of(&self.rules, &left));
+                self.open.push(Open::of(&self.rules, &left, &mut self.groups));
                 self.remembered += left.len() * 4 + 16;
                 self.same.insert(left, number);
                 number
@@ -326,13 +353,14 @@ impl Asker {
 /// that their sum tells them all apart.
 #[inline]
 fn hash_known<E: Event>(known: u32, event: &E) -> Option<u64> {
-    let (mut left, mut sum) = (known, 0u64);
+    let (mut left, mut sum) = (known & !JUDGED, 0u64);
     while left != 0 {
         let known = Known::ALL[left.trailing_zeros() as usize];
         left &= left - 1;
         sum = sum.wrapping_add(event.hash_of(known)?);
     }
-    Some(sum)
+    let judged = if known & JUDGED == 0 { 0 } else { event.judged() };
+    Some(sum ^ u64::from(judged).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
 /// Adds the rules of these that an event meets.
@@ -345,33 +373,53 @@ fn meet<E: Event>(rules: &RuleSet, open: &[OpenRule], event: &E, met: &mut Vec<u
 }
 
 impl Open {
-    /// Everything, of an event whose shape is not known.
-    fn all(rules: &RuleSet) -> Self {
+    /// `groups` counts all groups that ever were.
+    fn of(rules: &RuleSet, left: &[OpenRule], groups: &mut u64) -> Self {
+        let mut by_what: BTreeMap<(u32, bool, bool), Vec<(OpenRule, u32)>> = BTreeMap::new();
+        for &(rule, at) in left {
+            let (mut known, has_others) = rules.program(rule).known_from(at);
+            let mut remembers_known = true;
+            for field in rules.rules()[rule as usize].first_seen.iter().flat_map(|first_seen| &first_seen.by)
+            {
+                match known_of_field(field) {
+                    Some(of_field) => known |= of_field,
+                    None => remembers_known = false,
+                }
+            }
+            let what = (known & MANIFOLD, has_others, remembers_known);
+            by_what.entry(what).or_default().push(((rule, at), known));
+        }
+        let groups = by_what.into_iter().map(|((_, has_others, remembers_known), open)| {
+            *groups += 1;
+            let known = open.iter().fold(0, |all, (_, known)| all | known);
+            let open = open.into_iter().map(|(open, _)| open);
+            Group { number: *groups, known, has_others, remembers_known, ..Group::of(rules, open) }
+        });
+        Self { groups: groups.collect() }
+    }
+}
+
+impl Group {
+    /// Everything, for an event whose shape is not known.
+    fn of_all(rules: &RuleSet) -> Self {
         let enabled = rules.rules().iter().enumerate().filter(|(_, rule)| rule.enabled);
         let numbered = enabled.map(|(at, _)| (at as u32, rules.program(at as u32).entry));
         Self { rules: numbered.collect(), ..Self::default() }
     }
 
-    fn of(rules: &RuleSet, left: &[OpenRule]) -> Self {
-        let mut open = Self { remembers_known: true, ..Self::default() };
+    /// These; those of them in tables that can be looked up.
+    fn of(rules: &RuleSet, open: impl Iterator<Item = OpenRule>) -> Self {
+        let mut group = Self::default();
         let mut asking: HashMap<Known, Vec<OpenRule>> = HashMap::new();
-        for &(rule, at) in left {
-            open.known |= rules.program(rule).known() & !SHAPE;
-            for field in rules.rules()[rule as usize].first_seen.iter().flat_map(|first_seen| &first_seen.by)
-            {
-                match known_of_field(field) {
-                    Some(known) => open.known |= known & !SHAPE,
-                    None => open.remembers_known = false,
-                }
-            }
+        for (rule, at) in open {
             match rules.program(rule).required(at) {
                 Some((field, _)) => asking.entry(field).or_default().push((rule, at)),
-                None => open.rules.push((rule, at)),
+                None => group.rules.push((rule, at)),
             }
         }
         for (field, asking) in asking {
             if asking.len() < TABLED_FROM {
-                open.rules.extend(asking);
+                group.rules.extend(asking);
                 continue;
             }
             let mut table: HashMap<Box<str>, Vec<OpenRule>> = HashMap::new();
@@ -381,10 +429,10 @@ impl Open {
                     table.entry(text.into()).or_default().push((rule, at));
                 }
             }
-            open.tables.push((field, table));
+            group.tables.push((field, table));
         }
-        open.rules.sort_unstable();
-        open
+        group.rules.sort_unstable();
+        group
     }
 
     /// Hands the rules to `take` that this event may meet.
@@ -399,6 +447,7 @@ impl Open {
         }
     }
 
+    /// Adds the rules that an event meets, each once.
     fn ask<E: Event>(&self, rules: &RuleSet, event: &E, met: &mut Vec<u32>) {
         self.each(event, |open| meet(rules, open, event, met));
         if !self.tables.is_empty() {
@@ -408,13 +457,15 @@ impl Open {
     }
 
     /// What is left to ask events that know the same as this one.
-    fn left<E: Event>(&self, rules: &RuleSet, event: &E) -> Vec<OpenRule> {
+    #[cold]
+    fn alike<M: Default>(&self, rules: &RuleSet, event: &impl Event) -> Alike<M> {
         let mut left = Vec::new();
         let narrowed =
             |(rule, at): &OpenRule| Some((*rule, rules.program(*rule).narrowed(*at, u32::MAX, event)?));
         self.each(event, |open| left.extend(open.iter().filter_map(narrowed)));
         left.sort_unstable();
         left.dedup();
-        left
+        let left = left.into_iter().map(|open| (open, M::default())).collect();
+        Alike { left, quiet_until_s: i64::MIN }
     }
 }

@@ -157,13 +157,6 @@ impl Values {
     }
 }
 
-/// The values of a field as one text; none if there are none.
-pub fn field_value<E: Event>(field: &Field, event: &E) -> Option<String> {
-    let mut values = Values::default();
-    values.add_field(field, event);
-    values.get(0).map(str::to_owned)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

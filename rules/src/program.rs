@@ -154,6 +154,23 @@ impl Program {
         None
     }
 
+    /// All that an event may know on which it depends how the condition ends from this question on, a bit each; and
+    /// whether it depends on anything else.
+    pub fn known_from(&self, from: At) -> (u32, bool) {
+        let (mut seen, mut waiting) = (vec![false; self.steps.len()], vec![from]);
+        let (mut known, mut has_others) = (0, false);
+        while let Some(at) = waiting.pop() {
+            let Some(step) = self.steps.get(at as usize) else { continue };
+            if std::mem::replace(&mut seen[at as usize], true) {
+                continue;
+            }
+            known |= step.known.unwrap_or_default();
+            has_others |= step.known.is_none();
+            waiting.extend([step.yes, step.no]);
+        }
+        (known, has_others)
+    }
+
     /// All that an event may know on which the condition depends, a bit each.
     pub fn known(&self) -> u32 {
         self.steps.iter().filter_map(|step| step.known).fold(0, |all, known| all | known)

@@ -213,7 +213,7 @@ fn with_text<'a, J: Json<'a>>(value: J, then: &mut dyn FnMut(&str) -> bool) -> b
 }
 
 fn with_json<'a, J: Json<'a>>(value: J, then: &mut dyn FnMut(&str) -> bool) -> bool {
-    let mut text = String::new();
+    let mut text = String::with_capacity(512);
     write_json(value, &mut text);
     then(&text)
 }

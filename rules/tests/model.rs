@@ -101,6 +101,11 @@ impl Event for Call {
             Known::InvokedBy => self.at_hand(&["userIdentity", "invokedBy"]),
             Known::Arn => self.at_hand(&["userIdentity", "arn"]),
             Known::IdentityAccount => self.at_hand(&["userIdentity", "accountId"]),
+            Known::IssuerType => match self.at(&["userIdentity", "sessionContext", "sessionIssuer"]) {
+                // Each of a list has one.
+                Some(Value::Array(_)) => Lookup::Elsewhere,
+                _ => self.at_hand(&["userIdentity", "sessionContext", "sessionIssuer", "type"]),
+            },
             Known::ClientName => given(self.client()[0]),
             Known::ClientVersion => given(self.client()[1]),
             Known::ClientSignsWithSigV4 => given(self.client()[2]),
@@ -181,8 +186,15 @@ fn call() -> BoxedStrategy<Call> {
         member("arn", &TEXTS),
         member("userName", &TEXTS),
         member("invokedBy", &["a"]),
+        member("type", &SMALL),
+        any::<[bool; 2]>(),
     )
-        .prop_map(|(a, b, c, d)| object(vec![a, b, c, d]));
+        .prop_map(|(a, b, c, d, issuer, [has_context, is_list])| {
+            let issuer = object(vec![issuer]);
+            let issuer = if is_list { json!([issuer]) } else { issuer };
+            let context = ("sessionContext".to_owned(), json!({"sessionIssuer": issuer}));
+            object(vec![a, b, c, d, Some(context).filter(|_| has_context)])
+        });
     let identity = prop_oneof![6 => identity, 1 => odd()];
     let request = (member("name", &TEXTS), member("list", &TEXTS)).prop_map(|(a, b)| object(vec![a, b]));
     let request = prop_oneof![6 => request, 1 => odd()];
@@ -347,7 +359,7 @@ const SEARCHES: [(&str, Meaning); 3] = [
     ("ab|5", |text| text.contains("ab") || text.contains('5')),
 ];
 
-const PATHS: [&str; 12] = [
+const PATHS: [&str; 13] = [
     "eventName",
     "eventSource",
     "errorCode",
@@ -355,6 +367,7 @@ const PATHS: [&str; 12] = [
     "userAgent",
     "userIdentity.arn",
     "userIdentity.type",
+    "userIdentity.sessionContext.sessionIssuer.type",
     "requestParameters",
     "requestParameters.name",
     "requestParameters.list",
