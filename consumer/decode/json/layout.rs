@@ -28,7 +28,7 @@ use crate::event::Event;
 /// A text with more marks is left to the parser each time.
 const MOST_MARKS: usize = 4096;
 /// Layouts with the same marks and different keys.
-const MOST_ALIKE: usize = 8;
+const MOST_ALIKE: usize = 32;
 /// What all layouts may take, in bytes; beyond it they are learned anew.
 const MOST_BYTES: usize = 8 << 20;
 /// Layouts met once, by their hash: only what comes again is learned.
