@@ -107,6 +107,11 @@ impl Detector {
         self.delta.begin(&rules.set, rules.per_minute);
     }
 
+    /// Whether there is nothing to ask.
+    pub fn is_idle(&self) -> bool {
+        self.asker.is_none()
+    }
+
     /// Asks about a call. Its number is given to it here.
     pub fn call(&mut self, call: Call<'_>) {
         let Some(asker) = &mut self.asker else { return };

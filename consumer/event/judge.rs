@@ -182,6 +182,11 @@ impl Weakness {
         }
     }
 
+    /// Whether the call has any.
+    pub fn is_any_of(event: &Event<'_>) -> bool {
+        Self::ALL.iter().any(|weakness| weakness.is_of(event))
+    }
+
     /// Whether the call has this weakness. A call made by a service has none; the TLS of a presigned call belongs to
     /// whoever opened the link.
     pub fn is_of(self, event: &Event<'_>) -> bool {

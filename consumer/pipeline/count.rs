@@ -1,5 +1,6 @@
 //! The hot path: judges an event, drops what was counted before, classifies and counts the rest.
 
+use std::cell::LazyCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::decode::json::Value;
 use crate::decode::{EventRejection, RecordOutcome, RecordRejection, Sink};
 use crate::detect::{self, Detector};
 use crate::duplicates::Duplicates;
-use crate::event::judge::{self, Verdict};
+use crate::event::judge::{self, Verdict, Weakness};
 use crate::event::{Event, Texts, principal};
 use crate::metrics::{Metrics, Observations};
 use crate::totals::Totals;
@@ -137,11 +138,17 @@ impl Counter {
         let pending = &mut self.pending;
         let is_in_windows = pending.delta.count(key, time_s, newest_s);
         let CallKey { account_id, principal, is_outside, .. } = key;
-        let texts = &Texts::of(event, account_id, principal, &self.hasher);
-        let call = callers::Call { event, texts, time_s, account_id, principal, is_outside };
-        pending.weak.count(&call, &self.settings.weak_callers);
-        let minute = self.now_ms / 60_000;
-        self.detector.call(detect::Call { event, json, texts, time_s, newest_s, minute, number: 0 });
+        // Without rules few calls need them.
+        let texts = LazyCell::new(|| Texts::of(event, account_id, principal, &self.hasher));
+        if Weakness::is_any_of(event) {
+            let call = callers::Call { event, texts: &texts, time_s, account_id, principal, is_outside };
+            pending.weak.count(&call, &self.settings.weak_callers);
+        }
+        if !self.detector.is_idle() {
+            let minute = self.now_ms / 60_000;
+            let call = detect::Call { event, json, texts: &texts, time_s, newest_s, minute, number: 0 };
+            self.detector.call(call);
+        }
         let totals = &mut pending.totals;
         judge::count_call(event, totals);
         totals.late += u64::from(!is_in_windows);

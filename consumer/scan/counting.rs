@@ -124,7 +124,7 @@ impl<'a> Counting<'a> {
         let versions = Versions::new(event.signature.code(), event.tls.code());
         let hour = self.hours.entry(bucket(time_s, HOUR_S)).or_insert([0; Versions::COUNT]);
         hour[usize::from(versions.code())] += 1;
-        if Weakness::ALL.iter().any(|weakness| weakness.is_of(event)) {
+        if Weakness::is_any_of(event) {
             let is_outside = judge::is_outside(event, &self.options.policy);
             let call = callers::Call { event, texts: &texts, time_s, account_id, principal, is_outside };
             self.weak.count(&call, &self.policy);

@@ -179,8 +179,8 @@ pub struct Asker<M = ()> {
     /// By the hash of a shape what is left to ask: 64 bits of this process' own tell all shapes apart.
     shapes: HashMap<u64, u32>,
     open: Vec<Open>,
-    /// Shapes of which the same is left to ask share it.
-    same: HashMap<Vec<OpenRule>, u32>,
+    /// Shapes of which the same is left to ask share it: the rules, and the questions of each.
+    same: HashMap<Vec<u32>, u32>,
     remembered: usize,
     /// How many groups there were.
     groups: u64,
@@ -198,6 +198,16 @@ type Table = (Known, HashMap<Box<str>, Vec<OpenRule>>);
 #[derive(Default)]
 struct Open {
     groups: Vec<Group>,
+}
+
+/// What is left to ask of a rule.
+#[derive(Clone, Copy)]
+struct Left {
+    open: OpenRule,
+    /// On what that depends of what an event may know, a bit each of [`Known`].
+    known: u32,
+    /// Whether it depends on anything else.
+    has_others: bool,
 }
 
 /// Some of these rules, which depend on about the same.
@@ -329,18 +339,21 @@ impl<M: Default> Asker<M> {
             _ => "",
         };
         let candidates = self.rules.index().candidates(text(Known::EventSource), text(Known::EventName));
-        let narrowed = |rule: u32| {
+        let (mut left, mut same) = (Vec::new(), Vec::new());
+        for rule in candidates {
             let program = self.rules.program(rule);
-            Some((rule, program.narrowed(program.entry, SHAPE, event)?))
-        };
-        let left: Vec<OpenRule> = candidates.into_iter().filter_map(narrowed).collect();
-        let open = match self.same.get(&left) {
+            let Some(at) = program.narrowed(program.entry, SHAPE, event) else { continue };
+            same.push(rule);
+            let (known, has_others) = program.left(at, SHAPE, event, &mut same);
+            left.push(Left { open: (rule, at), known, has_others });
+        }
+        let open = match self.same.get(&same) {
             Some(open) => *open,
             None => {
                 let number = self.open.len() as u32;
                 self.open.push(Open::of(&self.rules, &left, &mut self.groups));
-                self.remembered += left.len() * 4 + 16;
-                self.same.insert(left, number);
+                self.remembered += same.len() * 4 + left.len() * 4 + 16;
+                self.same.insert(same, number);
                 number
             }
         };
@@ -374,25 +387,24 @@ fn meet<E: Event>(rules: &RuleSet, open: &[OpenRule], event: &E, met: &mut Vec<u
 
 impl Open {
     /// `groups` counts all groups that ever were.
-    fn of(rules: &RuleSet, left: &[OpenRule], groups: &mut u64) -> Self {
-        let mut by_what: BTreeMap<(u32, bool, bool), Vec<(OpenRule, u32)>> = BTreeMap::new();
-        for &(rule, at) in left {
-            let (mut known, has_others) = rules.program(rule).known_from(at);
+    fn of(rules: &RuleSet, left: &[Left], groups: &mut u64) -> Self {
+        let mut by_what: BTreeMap<(u32, bool, bool), Vec<Left>> = BTreeMap::new();
+        for &Left { open, mut known, has_others } in left {
             let mut remembers_known = true;
-            for field in rules.rules()[rule as usize].first_seen.iter().flat_map(|first_seen| &first_seen.by)
-            {
+            let first_seen = &rules.rules()[open.0 as usize].first_seen;
+            for field in first_seen.iter().flat_map(|first_seen| &first_seen.by) {
                 match known_of_field(field) {
                     Some(of_field) => known |= of_field,
                     None => remembers_known = false,
                 }
             }
             let what = (known & MANIFOLD, has_others, remembers_known);
-            by_what.entry(what).or_default().push(((rule, at), known));
+            by_what.entry(what).or_default().push(Left { open, known, has_others });
         }
-        let groups = by_what.into_iter().map(|((_, has_others, remembers_known), open)| {
+        let groups = by_what.into_iter().map(|((_, has_others, remembers_known), left)| {
             *groups += 1;
-            let known = open.iter().fold(0, |all, (_, known)| all | known);
-            let open = open.into_iter().map(|(open, _)| open);
+            let known = left.iter().fold(0, |all, left| all | left.known);
+            let open = left.into_iter().map(|left| left.open);
             Group { number: *groups, known, has_others, remembers_known, ..Group::of(rules, open) }
         });
         Self { groups: groups.collect() }

@@ -154,21 +154,31 @@ impl Program {
         None
     }
 
-    /// All that an event may know on which it depends how the condition ends from this question on, a bit each; and
-    /// whether it depends on anything else.
-    pub fn known_from(&self, from: At) -> (u32, bool) {
-        let (mut seen, mut waiting) = (vec![false; self.steps.len()], vec![from]);
-        let (mut known, mut has_others) = (0, false);
+    /// What is left of the condition from this question on once it is decided what depends on nothing but these of
+    /// [`Known`]: appended to `left` as questions and the two ways on from each, the same for events of which the same is
+    /// left. Returns what an event may know on which that depends, a bit each, and whether it depends on anything else.
+    pub fn left<E: Event>(&self, from: At, known: u32, event: &E, left: &mut Vec<At>) -> (u32, bool) {
+        let decided = |mut at: At| {
+            while let Some(step) = self.steps.get(at as usize).filter(|step| step.is_decided_by(known)) {
+                at = step.next(event);
+            }
+            at
+        };
+        let (mut seen, mut waiting) = (vec![false; self.steps.len()], vec![decided(from)]);
+        let (mut depends_on, mut has_others) = (0, false);
+        left.push(waiting[0]);
         while let Some(at) = waiting.pop() {
             let Some(step) = self.steps.get(at as usize) else { continue };
             if std::mem::replace(&mut seen[at as usize], true) {
                 continue;
             }
-            known |= step.known.unwrap_or_default();
+            depends_on |= step.known.unwrap_or_default();
             has_others |= step.known.is_none();
-            waiting.extend([step.yes, step.no]);
+            let ways = [decided(step.yes), decided(step.no)];
+            left.extend([at, ways[0], ways[1]]);
+            waiting.extend(ways);
         }
-        (known, has_others)
+        (depends_on & !known, has_others)
     }
 
     /// All that an event may know on which the condition depends, a bit each.
