@@ -1,7 +1,9 @@
 //! JSON: everything as one object, or the rows as one object each.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
+use serde::ser::{Error as _, Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::Report;
@@ -10,11 +12,42 @@ use crate::scan::layout::{PassedOver, Reason};
 use crate::scan::{Note, Outcome, Sum};
 use crate::state::Recalled;
 
-/// All of it.
-pub fn body(report: &Report, outcome: &Outcome) -> Value {
+/// All of it. The rows are written as they are: there may be millions of them.
+pub struct Body<'r>(pub &'r Report, pub &'r Outcome);
+
+/// The key of the rows.
+const ROWS: &str = "rows";
+
+impl Serialize for Body<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(report, outcome) = self;
+        let body = rest(outcome);
+        let members = body.as_object().ok_or_else(|| S::Error::custom("no object"))?;
+        let mut map = serializer.serialize_map(Some(members.len()))?;
+        for (key, value) in members {
+            match key.as_str() {
+                ROWS => map.serialize_entry(ROWS, &Rows(report, outcome))?,
+                key => map.serialize_entry(key, value)?,
+            }
+        }
+        map.end()
+    }
+}
+
+/// The rows.
+struct Rows<'r>(&'r Report, &'r Outcome);
+
+impl Serialize for Rows<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(rows(self.0, self.1))
+    }
+}
+
+/// All but the rows.
+fn rest(outcome: &Outcome) -> Value {
     let mut body = outcome.totals.json();
     body["coverage"] = outcome.totals.coverage_json();
-    body["rows"] = rows(report, outcome).collect();
+    body[ROWS] = Value::Null;
     body["rules"] =
         outcome.rules.iter().map(|(rule, matches)| json!({"rule": rule, "matches": matches})).collect();
     body["weak_callers"] = outcome.weak.len().into();
@@ -48,21 +81,53 @@ fn unseen(body: &mut Value) {
     }
 }
 
-/// A row each.
-pub fn rows<'r>(report: &'r Report, outcome: &'r Outcome) -> impl Iterator<Item = Value> + 'r {
-    report.rows(outcome).into_iter().map(move |(values, sum)| row(report, values, *sum))
+/// A row each, its members by their names.
+pub fn rows<'r>(report: &'r Report, outcome: &'r Outcome) -> impl Iterator<Item = Row<'r>> + 'r {
+    let fields = report.group_by.iter().enumerate().map(|(at, field)| (field.name(), Member::Field(at)));
+    let others = [("calls", Member::Calls), ("first_seen", Member::First), ("last_seen", Member::Last)];
+    let mut members: Vec<_> = fields.chain(others).collect();
+    members.sort_unstable_by_key(|(name, _)| *name);
+    let members: Rc<[_]> = members.into();
+    let row = move |(values, sum): &'r (Vec<String>, Sum)| {
+        let members = Rc::clone(&members);
+        Row { report, members, values, sum: *sum }
+    };
+    report.rows(outcome).into_iter().map(row)
 }
 
-fn row(report: &Report, values: &[String], sum: Sum) -> Value {
-    let mut row = Map::new();
-    for (field, value) in report.group_by.iter().zip(values) {
-        let value = if field.is_boolean() { json!(value == "true") } else { json!(value) };
-        row.insert(field.name().to_owned(), value);
+/// One row.
+pub struct Row<'r> {
+    report: &'r Report,
+    members: Rc<[(&'static str, Member)]>,
+    values: &'r [String],
+    sum: Sum,
+}
+
+#[derive(Clone, Copy)]
+enum Member {
+    /// The field of this number.
+    Field(usize),
+    Calls,
+    First,
+    Last,
+}
+
+impl Serialize for Row<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.members.len()))?;
+        for (name, member) in &*self.members {
+            match member {
+                Member::Field(at) if self.report.group_by[*at].is_boolean() => {
+                    map.serialize_entry(name, &(self.values[*at] == "true"))?;
+                }
+                Member::Field(at) => map.serialize_entry(name, &self.values[*at])?,
+                Member::Calls => map.serialize_entry(name, &self.sum.calls)?,
+                Member::First => map.serialize_entry(name, &time::format(self.sum.first_s))?,
+                Member::Last => map.serialize_entry(name, &time::format(self.sum.last_s))?,
+            }
+        }
+        map.end()
     }
-    row.insert("calls".to_owned(), sum.calls.into());
-    row.insert("first_seen".to_owned(), time::format(sum.first_s).into());
-    row.insert("last_seen".to_owned(), time::format(sum.last_s).into());
-    Value::Object(row)
 }
 
 fn passed_over(passed: &PassedOver) -> Value {

@@ -75,7 +75,7 @@ impl Report {
             Format::Csv => csv::write(self, outcome, output),
             Format::Parquet => parquet::write(self, outcome, output),
             Format::Json => {
-                serde_json::to_writer(&mut *output, &json::body(self, outcome))?;
+                serde_json::to_writer(&mut *output, &json::Body(self, outcome))?;
                 output.write_all(b"\n")
             }
             Format::Ndjson => json::rows(self, outcome).try_for_each(|row| {
