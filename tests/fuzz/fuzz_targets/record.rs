@@ -13,7 +13,8 @@ use trailmeter::pipeline::Counter;
 use trailmeter::source::Payload;
 
 fuzz_target!(|data: &[u8]| {
-    let config = Config::parse("sources: [{files: {paths: [x]}}]\nlimits: {decompressed_bytes: 1MiB}", "c").unwrap();
+    let config =
+        Config::parse("sources: [{files: {paths: [x]}}]\nlimits: {decompressed_bytes: 1MiB}", "c").unwrap();
     let metrics = Arc::new(Metrics::new().unwrap());
     let mut decoder = Decoder::new(config.settings.decode);
     let mut counter = Counter::new(Arc::new(config.settings), metrics, None, Duplicates::default(), None);
@@ -22,6 +23,7 @@ fuzz_target!(|data: &[u8]| {
     let totals = &counter.pending.totals;
     assert_eq!(totals.signature.known + totals.signature.unknown.iter().sum::<u64>(), totals.calls);
     assert_eq!(totals.tls.known + totals.tls.unknown.iter().sum::<u64>(), totals.calls);
-    let records = totals.records_decoded + totals.records_control + totals.records_rejected.iter().sum::<u64>();
+    let records =
+        totals.records_decoded + totals.records_control + totals.records_rejected.iter().sum::<u64>();
     assert!(records >= 1);
 });

@@ -37,7 +37,8 @@ fuzz_target!(|data: &[u8]| {
         for event in events() {
             asker.ask(&event, &mut met);
         }
-        for (rule, event) in asker.rules().rules().iter().flat_map(|rule| events().map(|event| (rule, event))) {
+        for (rule, event) in asker.rules().rules().iter().flat_map(|rule| events().map(|event| (rule, event)))
+        {
             let mut values = Values::default();
             rule.output.take(&event, &mut values);
             rule.output.message(|at| values.get(at));

@@ -14,7 +14,8 @@ fuzz_target!(|data: &str| {
     SignatureVersion::read(data);
     TlsVersion::read(data);
     for kind in ["AssumedRole", "Root", "AWSAccount", "SAMLUser", data] {
-        let identity = Identity { kind: Some(kind), arn: Some(data), principal_id: Some(data), ..Identity::default() };
+        let identity =
+            Identity { kind: Some(kind), arn: Some(data), principal_id: Some(data), ..Identity::default() };
         let event = Event { identity, ..Event::default() };
         principal::principal(&event, &mut String::new());
         principal::session(&identity);
