@@ -417,7 +417,12 @@ fn access_logs_are_followed() {
         "trailmeter.yaml",
         format!("sources: [{{files: {{paths: [{path:?}], follow: true}}}}]\nstate: {{embedded: {{path: {state:?}}}}}\n"),
     );
-    let grow = |until: usize| std::fs::write(&path, &log[..until]).unwrap();
+    // As a log is written: what is there stays. A file that is shorter for a moment is taken as another one.
+    let grow = |until: usize| {
+        let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+        let length = file.metadata().unwrap().len() as usize;
+        std::io::Write::write_all(&mut file, &log[length..until]).unwrap();
+    };
     // Not yet enough to tell what it is.
     grow(90);
     let run = Trailmeter::run(&["--config", &config]);

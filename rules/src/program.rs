@@ -178,7 +178,7 @@ impl Program {
             left.extend([at, ways[0], ways[1]]);
             waiting.extend(ways);
         }
-        (depends_on & !known, has_others)
+        (depends_on, has_others)
     }
 
     /// All that an event may know on which the condition depends, a bit each.

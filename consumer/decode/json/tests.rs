@@ -183,7 +183,7 @@ fn layouts_are_bounded() {
     }
     let layouts = reader.layouts.unwrap();
     // All have the same marks: only so many are kept, the others are parsed.
-    assert!(layouts.len() <= 8, "{}", layouts.len());
+    assert!(layouts.len() <= 32, "{}", layouts.len());
     let mut reader = JsonReader::new(32);
     for members in 0..1500 {
         let text = format!(r#"{{"eventVersion":"1"{}}}"#, ",\"k\":1".repeat(members));
