@@ -99,6 +99,29 @@ fn a_large_file_is_read_by_several_threads_and_counted_alike() {
 }
 
 #[test]
+fn a_large_array_is_read_by_several_threads_and_counted_alike() {
+    let place = Place::new();
+    let output = trailmeter(&["generate", "--events", "8000", "--seed", "4", "--envelope", "ndjson"]);
+    assert!(output.status.success() && output.stdout.len() > 4 << 20, "{}", output.stdout.len());
+    let mut events: Vec<&[u8]> = output.stdout.trim_ascii().split(|byte| *byte == b'\n').collect();
+    let array = |events: &[&[u8]]| [b"{\"Records\":[", &events.join(&b',')[..], b"]}\n"].concat();
+    let sound = place.path("sound.json");
+    std::fs::write(&sound, array(&events)).unwrap();
+    let found = check(&sound, &[]);
+    assert_eq!(scan(&sound, &["--threads", "1"]), scan(&sound, &["--threads", "4"]));
+    // Behind what is no JSON the rest of an array does not count, whoever has it by then.
+    events.insert(events.len() / 4, b"{\"eventName\":tru}");
+    let broken = place.path("broken.json");
+    std::fs::write(&broken, [array(&events), array(&events[..100])].concat()).unwrap();
+    let alone = scan(&broken, &["--threads", "1"]);
+    assert_eq!(alone["rejected"]["not_json"], 1, "{}", alone["rejected"]);
+    assert!(alone["events"].as_u64() < found["events"].as_u64().map(|events| events / 2), "{alone}");
+    for _ in 0..5 {
+        assert_eq!(scan(&broken, &["--threads", "4"]), alone);
+    }
+}
+
+#[test]
 fn groupings_of_the_corpus() {
     let Some(corpus) = corpus("invictus/CloudTrail") else { return };
     for grouping in GROUPINGS {
