@@ -15,7 +15,7 @@ FUZZ_LOG := tests/fuzz/artifacts/log
 # As root apt works as it is; anyone else is told what to install.
 APT_PACKAGES := prometheus prometheus-alertmanager chromium
 
-.PHONY: help tools test lint soak bench bench-peers fuzz fuzz-check fuzz-build
+.PHONY: help tools test test-aarch64 lint soak bench bench-peers fuzz fuzz-check fuzz-build
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 13
@@ -69,6 +69,13 @@ bench-peers: ## Speed of `scan` beside ClickHouse, DuckDB, polars, jq and Python
 	fi
 	@command -v jq >/dev/null || [ "$$(id -u)" != 0 ] || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends jq; }
 	PYTHONPATH=$(abspath $(PEERS)/python) python3 $(PEERS)/run.py $(PEERS_OPTIONS)
+
+test-aarch64: ## The tests of what is another decoder on ARM, under emulation (installs qemu-user and a Rust target)
+	@command -v qemu-aarch64 >/dev/null || [ "$$(id -u)" != 0 ] || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends qemu-user; }
+	@command -v qemu-aarch64 >/dev/null || { echo "qemu-aarch64 is needed: install qemu-user with your package manager"; exit 1; }
+	rustup target add aarch64-unknown-linux-musl
+	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER=qemu-aarch64 \
+		cargo test --manifest-path tests/aarch64/Cargo.toml --target aarch64-unknown-linux-musl
 
 # A fuzz target that no longer fits the code is an error where it can't be fuzzed, too.
 fuzz-check:

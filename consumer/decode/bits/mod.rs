@@ -12,6 +12,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 
 /// Bytes of a block.
@@ -28,6 +30,9 @@ pub enum Kernel {
     /// 32 bytes at once.
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    /// 16 bytes at once.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
     /// A table look-up a byte: any processor.
     Portable,
 }
@@ -108,6 +113,8 @@ impl Slice<'_> {
             Kernel::Avx512 => avx512::are_behind(*self, text, expected, prefixes),
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx2 => avx2::are_behind(*self, text, expected, prefixes),
+            #[cfg(target_arch = "aarch64")]
+            Kernel::Neon => are_behind(*self, text, expected, prefixes, neon::wrong),
             Kernel::Portable => are_behind(*self, text, expected, prefixes, |found, prefix| {
                 let pairs = found.iter().zip(&prefix.first).enumerate();
                 pairs.fold(0, |bits, (at, (found, first))| bits | u32::from(found != first) << at)
@@ -247,8 +254,14 @@ impl Kernel {
                 return Self::Avx2;
             }
         }
-        Self::Portable
+        Self::ALWAYS
     }
+
+    /// What every processor of this kind has.
+    #[cfg(target_arch = "aarch64")]
+    const ALWAYS: Self = Self::Neon;
+    #[cfg(not(target_arch = "aarch64"))]
+    const ALWAYS: Self = Self::Portable;
 
     /// All that this processor has.
     pub fn available() -> Vec<Self> {
@@ -262,6 +275,8 @@ impl Kernel {
                 all.push(Self::Avx512);
             }
         }
+        #[cfg(target_arch = "aarch64")]
+        all.push(Self::Neon);
         all
     }
 
@@ -271,6 +286,8 @@ impl Kernel {
             Self::Avx512 => avx512::mark::<ALL>(text, marks),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => avx2::mark::<ALL>(text, marks),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => mark::<neon::Block, ALL>(text, marks),
             Self::Portable => mark::<portable::Block, ALL>(text, marks),
         }
     }
@@ -281,6 +298,8 @@ impl Kernel {
             Self::Avx512 => avx512::close_of(kinds),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => avx2::close_of(kinds),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => close_of::<neon::Block>(kinds),
             Self::Portable => close_of::<portable::Block>(kinds),
         }
     }
@@ -292,6 +311,8 @@ impl Kernel {
             Self::Avx512 => avx512::end_of(text),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => avx2::end_of(text),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => end_of::<neon::Block>(text),
             Self::Portable => end_of::<portable::Block>(text),
         }
     }
@@ -320,7 +341,13 @@ trait Block: Copy {
     /// Above 0x7f.
     fn beyond_ascii(self) -> u64;
     /// Bit `i` is the xor of the bits up to it.
-    fn prefix_xor(bits: u64) -> u64;
+    #[inline(always)]
+    fn prefix_xor(mut bits: u64) -> u64 {
+        for distance in [1, 2, 4, 8, 16, 32] {
+            bits ^= bits << distance;
+        }
+        bits
+    }
     /// Writes places and kinds of `marks`, to the front of both: one by one where there is no instruction for it.
     #[inline(always)]
     fn write(

@@ -100,12 +100,4 @@ impl super::Block for Block {
     fn beyond_ascii(self) -> u64 {
         self.with(BEYOND_ASCII)
     }
-
-    #[inline(always)]
-    fn prefix_xor(mut bits: u64) -> u64 {
-        for distance in [1, 2, 4, 8, 16, 32] {
-            bits ^= bits << distance;
-        }
-        bits
-    }
 }

@@ -129,6 +129,39 @@ proptest! {
     }
 
     #[test]
+    fn prefixes_are_compared_alike(
+        text in "[\"a-c\u{e9}]{1,160}",
+        asked in proptest::collection::vec((any::<u16>(), 0usize..50, proptest::option::of(any::<u16>())), 0..5),
+    ) {
+        let text = text.as_bytes();
+        for kernel in Kernel::available() {
+            let mut marks = Marks::new(kernel);
+            marks.mark(text);
+            let slice = marks.all();
+            let (mut expected, mut prefixes, mut are_behind) = (Vec::new(), Vec::new(), true);
+            for (mark, length, other) in &asked {
+                if slice.at.is_empty() {
+                    continue;
+                }
+                let mark = usize::from(*mark) % slice.at.len();
+                let behind = &text[slice.at[mark] as usize + 1..];
+                let mut prefix = behind[..behind.len().min(*length)].to_vec();
+                if let Some(other) = other {
+                    // Another byte, or one more than there is.
+                    match prefix.get_mut(usize::from(*other) % 60) {
+                        Some(byte) => *byte ^= 1,
+                        None => prefix.push(b'z'),
+                    }
+                }
+                are_behind &= behind.starts_with(&prefix);
+                expected.push(Expected { mark: mark as u16, prefix: prefixes.len() as u16 });
+                prefixes.push(Prefix::new(prefix));
+            }
+            prop_assert_eq!(slice.are_behind(text, &expected, &prefixes), are_behind, "{:?}", kernel);
+        }
+    }
+
+    #[test]
     fn any_bytes_are_marked_alike(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         check(&bytes);
     }
