@@ -1,7 +1,7 @@
 //! What rules matched since the last commit, in one shard.
 //!
-//! Budget: a call of which a rule with `first_seen` knows the value costs a hash over the value and one look-up, and
-//! allocates nothing.
+//! Budget: a call of which a rule with `first_seen` knows the value costs a hash over the value and one look-up, less if one
+//! like it came since the last commit, and allocates nothing.
 
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;

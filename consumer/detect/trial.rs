@@ -201,6 +201,37 @@ mod tests {
    first_seen: {by: [ct.name, ct.region], learn_for: 20m, learn_by: [ct.region]}}
 ";
 
+    #[test]
+    fn a_path_leads_through_lists_wherever_they_stand() {
+        let rule = "
+title: Issuer
+logsource: {product: aws, service: cloudtrail}
+detection: {selection: {userIdentity.sessionContext.sessionIssuer.type: Role}, condition: selection}
+level: low
+";
+        for (identity, matches) in [
+            (r#"{"sessionContext": {"sessionIssuer": {"type": "Role"}}}"#, 1),
+            (r#"{"sessionContext": {"sessionIssuer": [{"type": "User"}, {"type": "Role"}]}}"#, 1),
+            (r#"{"sessionContext": [{"sessionIssuer": {"type": "Role"}}]}"#, 1),
+            (r#"[{"sessionContext": {"sessionIssuer": {"type": "Role"}}}]"#, 1),
+            (r#"{"sessionContext": {"sessionIssuer": {"type": ["Role"]}}}"#, 1),
+            (r#"{"sessionContext": {"sessionIssuer": {"type": "User"}}}"#, 0),
+            (r#"{"sessionContext": [{"sessionIssuer": {"type": "User"}}]}"#, 0),
+            (r#"{"type": "Role"}"#, 0),
+        ] {
+            let rules = RuleSet::load(&[SourceFile::new("issuer.yml", rule)], Matching::All).rules.unwrap();
+            let limits = Limits { decompressed_bytes: 10_000, event_bytes: 10_000, depth: 100 };
+            let mut trial = Trial::new(rules, limits, Policy::default(), 1_700_000_000_000);
+            let event = format!(
+                r#"{{"eventSource": "s3.amazonaws.com", "eventName": "GetObject", "eventTime": "2023-07-10T12:00:00Z",
+                    "userIdentity": {identity}}}"#
+            );
+            // The third is read by its layout.
+            (0..3).for_each(|_| trial.take(&Payload::Bytes(event.clone().into())));
+            assert_eq!(trial.matches("Issuer"), 3 * matches, "{identity}");
+        }
+    }
+
     /// What rules remember, and their matches.
     #[derive(Default)]
     struct Kept {

@@ -61,7 +61,9 @@ pub fn local(path: &str, wanted: &Wanted, passed: &mut PassedOver) -> Result<Vec
         match wanted.refuses(Found::File(&whole), named) {
             Some(reason) => passed.add(Found::File(&whole), reason),
             None => {
-                let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+                // Standard input, whatever file may have that name.
+                let metadata = Some(file.metadata()).filter(|_| file != Path::new(STDIN));
+                let bytes = metadata.and_then(Result::ok).map_or(0, |metadata| metadata.len());
                 inputs.push(Input::File { path: file, bytes });
             }
         }

@@ -178,7 +178,8 @@ pub struct Asker<M = ()> {
     known: u32,
     /// By the hash of a shape what is left to ask: 64 bits of this process' own tell all shapes apart.
     shapes: HashMap<u64, u32>,
-    open: Vec<Open>,
+    /// What is left to ask, by its number.
+    open: Vec<Vec<Group>>,
     /// Shapes of which the same is left to ask share it: the rules, and the questions of each.
     same: HashMap<Vec<u32>, u32>,
     remembered: usize,
@@ -194,12 +195,6 @@ type OpenRule = (u32, At);
 /// Rules by the value of a field that the event knows.
 type Table = (Known, HashMap<Box<str>, Vec<OpenRule>>);
 
-/// Rules of which something is left to ask events of a shape.
-#[derive(Default)]
-struct Open {
-    groups: Vec<Group>,
-}
-
 /// What is left to ask of a rule.
 #[derive(Clone, Copy)]
 struct Left {
@@ -210,7 +205,7 @@ struct Left {
     has_others: bool,
 }
 
-/// Some of these rules, which depend on about the same.
+/// Rules of which something is left to ask events of a shape, and which depend on about the same.
 #[derive(Default)]
 struct Group {
     /// Its own number.
@@ -292,7 +287,7 @@ impl<M: Default> Asker<M> {
             met.into_iter().for_each(|rule| _ = visit(rule, &mut M::default()));
             return;
         };
-        for group in &all[open as usize].groups {
+        for group in &all[open as usize] {
             let Some(known) = hash_known(group.known, event) else {
                 let mut met = Vec::new();
                 group.ask(rules, event, &mut met);
@@ -351,7 +346,7 @@ impl<M: Default> Asker<M> {
             Some(open) => *open,
             None => {
                 let number = self.open.len() as u32;
-                self.open.push(Open::of(&self.rules, &left, &mut self.groups));
+                self.open.push(Group::each_of(&self.rules, &left, &mut self.groups));
                 self.remembered += same.len() * 4 + left.len() * 4 + 16;
                 self.same.insert(same, number);
                 number
@@ -385,9 +380,9 @@ fn meet<E: Event>(rules: &RuleSet, open: &[OpenRule], event: &E, met: &mut Vec<u
     }
 }
 
-impl Open {
-    /// `groups` counts all groups that ever were.
-    fn of(rules: &RuleSet, left: &[Left], groups: &mut u64) -> Self {
+impl Group {
+    /// What is left, by what it depends on. `groups` counts all groups that ever were.
+    fn each_of(rules: &RuleSet, left: &[Left], groups: &mut u64) -> Vec<Self> {
         let mut by_what: BTreeMap<(u32, bool, bool), Vec<Left>> = BTreeMap::new();
         for &Left { open, mut known, has_others } in left {
             let mut remembers_known = true;
@@ -401,17 +396,15 @@ impl Open {
             let what = (known & MANIFOLD, has_others, remembers_known);
             by_what.entry(what).or_default().push(Left { open, known, has_others });
         }
-        let groups = by_what.into_iter().map(|((_, has_others, remembers_known), left)| {
+        let of = |((_, has_others, remembers_known), left): (_, Vec<Left>)| {
             *groups += 1;
             let known = left.iter().fold(0, |all, left| all | left.known);
             let open = left.into_iter().map(|left| left.open);
-            Group { number: *groups, known, has_others, remembers_known, ..Group::of(rules, open) }
-        });
-        Self { groups: groups.collect() }
+            Self { number: *groups, known, has_others, remembers_known, ..Self::of(rules, open) }
+        };
+        by_what.into_iter().map(of).collect()
     }
-}
 
-impl Group {
     /// Everything, for an event whose shape is not known.
     fn of_all(rules: &RuleSet) -> Self {
         let enabled = rules.rules().iter().enumerate().filter(|(_, rule)| rule.enabled);

@@ -1,6 +1,6 @@
 //! Blocks by NEON, which every 64-bit ARM has: four quarters of 16 bytes.
 //!
-//! It was run under emulation only, so it is right, and nobody knows how fast.
+//! It was tested under emulation alone: how fast it is nobody has measured.
 //!
 //! `unsafe` stands here for loads of 16 bytes, from a reference to as many, and for comparisons on what was loaded.
 #![allow(unsafe_code)]

@@ -238,12 +238,10 @@ impl Layout {
 
     /// The id of the event in a text of this layout.
     #[inline]
-    pub fn id<'a>(&self, of: &Looked<'a>) -> Option<&'a str> {
+    pub fn id<'a>(&'a self, of: &Looked<'a>) -> Option<&'a str> {
         let mark = usize::from(self.places[Place::Id as usize]);
-        let Slice { at, kinds, base, .. } = of.marks;
-        let [open, close] = *at.get(mark..mark + 2)?.first_chunk()?;
-        let is_text = kinds.get(mark) == Some(&b'"');
-        of.text.get((open - base) as usize + 1..(close - base) as usize).filter(|_| is_text)
+        let is_text = of.marks.kinds.get(mark) == Some(&b'"');
+        self.marked(of.text, of.marks).string(mark).filter(|_| is_text)
     }
 
     /// The event in a text of this layout.

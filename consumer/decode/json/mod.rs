@@ -130,7 +130,7 @@ impl JsonReader {
 
     /// The id of the event in a text that was looked at, if it is known where that is.
     #[inline]
-    pub(super) fn id<'a>(&self, looked: &Looked<'a>) -> Option<&'a str> {
+    pub(super) fn id<'a>(&'a self, looked: &Looked<'a>) -> Option<&'a str> {
         self.layouts.as_ref()?.get(looked)?.id(looked)
     }
 
