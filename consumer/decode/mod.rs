@@ -20,8 +20,8 @@ pub use crate::totals::{EventRejection, RecordRejection};
 use access_log::AccessLog;
 use aggregate::Aggregate;
 use compression::{Inflated, Inflater};
-use json::{Found, JsonReader, Unreadable, Value};
-use split::{Ending, Marked, Splitter};
+use json::{Found, JsonReader, Known, Unreadable, Value};
+use split::{Ending, Splitter};
 
 /// What is wrong between the values of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,9 +119,16 @@ impl Decoder {
         }
     }
 
+    /// What knows values by their layouts, for who cuts a file: see [`FilePieces::advance`].
+    ///
+    /// [`FilePieces::advance`]: crate::source::files::FilePieces::advance
+    pub fn reader(&self) -> &JsonReader {
+        &self.reader
+    }
+
     /// Decodes a piece of a file.
     pub fn decode_piece(&mut self, piece: &Piece<'_>, sink: &mut impl Sink) {
-        self.piece(piece.text, piece.spans, piece.broken, piece.marked, sink);
+        self.piece(piece.text, piece.spans, piece.broken, Some(piece.known), sink);
     }
 
     fn bytes(&mut self, data: &Bytes, sink: &mut impl Sink) {
@@ -176,7 +183,7 @@ impl Decoder {
         units.spans.clear();
         units.broken.clear();
         let mut splitter = Splitter::new(self.limits.event_bytes, 0);
-        splitter.cut(text, ending, &mut units.spans, &mut units.broken);
+        splitter.cut(text, ending, None, &mut units.spans, &mut units.broken);
         self.broken_document = None;
         let mut outcome = self.values(text, &units.spans, None, sink);
         for broken in &units.broken {
@@ -195,11 +202,11 @@ impl Decoder {
         text: &[u8],
         spans: &[Span],
         broken: &[Broken],
-        marked: Option<&Marked>,
+        known: Option<&Known>,
         sink: &mut impl Sink,
     ) {
         let is_only_broken = spans.is_empty() && matches!(broken[..], [Broken::Record(_)]);
-        let outcome = self.values(text, spans, marked, sink);
+        let outcome = self.values(text, spans, known, sink);
         if !is_only_broken {
             sink.record(outcome, text);
         }
@@ -226,18 +233,15 @@ impl Decoder {
         &mut self,
         text: &[u8],
         spans: &[Span],
-        marked: Option<&Marked>,
+        known: Option<&Known>,
         sink: &mut impl Sink,
     ) -> RecordOutcome {
         let mut outcome = RecordOutcome::Decoded;
         let value_in = |span: &Span| &text[span.start as usize..span.end as usize];
-        let look = |reader: &JsonReader, number: usize| {
-            let (span, marks) = (spans.get(number)?, marked?.of(number)?);
-            reader.look(value_in(span), marks)
-        };
-        let mut next = look(&self.reader, 0);
+        let locate = |number: usize| known?.of(number, value_in(spans.get(number)?));
+        let mut next = locate(0);
         for (number, span) in spans.iter().enumerate() {
-            let looked = std::mem::replace(&mut next, look(&self.reader, number + 1));
+            let located = std::mem::replace(&mut next, locate(number + 1));
             if let Some(id) = next.as_ref().and_then(|next| self.reader.id(next)) {
                 sink.ahead(id);
             }
@@ -249,8 +253,8 @@ impl Decoder {
             let found = |found: Found<'_>| give(found, value, &mut outcome, sink);
             // Lines of a log stand alone.
             let line = if span.document == 0 { self.access_log.event(value) } else { None };
-            let read = match (looked, line) {
-                (Some(looked), _) => self.reader.read_looked(&looked, found),
+            let read = match (located, line) {
+                (Some(located), _) => self.reader.read_located(&located, found),
                 (None, Some(json)) => self.reader.read(json, found),
                 (None, None) => self.reader.read(value, found),
             };

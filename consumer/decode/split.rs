@@ -10,7 +10,8 @@
 use memchr::{memchr, memchr3, memmem};
 
 use super::access_log::{self, Begins};
-use super::bits::{End, Kernel, Marks, Slice};
+use super::bits::{End, Kernel};
+use super::json::{JsonReader, Known};
 use super::{Broken, EventRejection, RecordRejection};
 use crate::source::Span;
 
@@ -109,70 +110,8 @@ pub struct Splitter {
     base: u64,
     skip: Option<Skip>,
     stack: Vec<u8>,
-    marked: Option<Marked>,
+    known: Known,
 }
-
-/// Marks of the text that was cut last, and which of them are of which value.
-#[derive(Debug)]
-pub struct Marked {
-    marks: Marks,
-    /// For each span its first mark and its last; the same one for a value that is not told by its marks.
-    values: Vec<(u32, u32)>,
-    cursor: Cursor,
-}
-
-/// How far marks, and what is special among them, were looked at.
-#[derive(Clone, Copy, Debug, Default)]
-struct Cursor {
-    mark: usize,
-    control: usize,
-    /// The marks of the value that was looked at last.
-    value: (u32, u32),
-}
-
-impl Default for Marked {
-    fn default() -> Self {
-        Self { marks: Marks::new(Kernel::best()), values: Vec::new(), cursor: Cursor::default() }
-    }
-}
-
-impl Marked {
-    /// The marks of the value in a span, by its number; none if it is not told by its marks.
-    pub fn of(&self, number: usize) -> Option<Slice<'_>> {
-        let (first, last) = self.values.get(number).copied().filter(|(first, last)| first < last)?;
-        self.marks.between(first as usize, last as usize)
-    }
-
-    fn begin(&mut self, text: &[u8]) {
-        self.values.clear();
-        self.cursor = Cursor::default();
-        // A text that is held because of a large value would be marked again and again.
-        self.marks.mark_all(if text.len() <= MOST_MARKED_BYTES { text } else { &[] });
-    }
-
-    /// One past the value that begins at `at`, if its marks tell. If there is a mark for its bracket, then what follows
-    /// is marked as if the text began there.
-    fn end_of(&mut self, at: usize) -> Option<usize> {
-        let Self { marks, cursor, .. } = self;
-        let places = marks.all().at;
-        let (begin, is_before) = (at as u32, |place: &u32| (*place as usize) < at);
-        cursor.mark += places[cursor.mark..].iter().take_while(|place| is_before(place)).count();
-        let first = Some(cursor.mark).filter(|mark| places.get(*mark) == Some(&begin))?;
-        let last = marks.close_of(first)?;
-        let end = places[last];
-        cursor.mark = last;
-        let (controls, control) = (marks.controls(), &mut cursor.control);
-        *control += controls[*control..].iter().take_while(|place| is_before(place)).count();
-        if controls.get(*control).is_some_and(|place| *place < end) {
-            return None;
-        }
-        cursor.value = (first as u32, last as u32);
-        Some(end as usize + 1)
-    }
-}
-
-/// Texts above this size are not marked as a whole.
-const MOST_MARKED_BYTES: usize = 1 << 20;
 
 /// How far an element that is too large was passed over.
 #[derive(Debug)]
@@ -200,24 +139,23 @@ impl Splitter {
             base: offset,
             skip: None,
             stack: Vec::new(),
-            marked: None,
+            known: Known::default(),
         }
     }
 
-    /// Marks texts when they are cut, for a reader that takes them then and there. The room for it may be that of
-    /// another splitter.
-    pub fn with_marks(self, room: Marked) -> Self {
-        Self { marked: Some(room), ..self }
+    /// Uses the room of another splitter.
+    pub fn with_room(self, known: Known) -> Self {
+        Self { known, ..self }
     }
 
-    /// Gives the room for marks back.
-    pub fn into_marks(self) -> Option<Marked> {
-        self.marked
+    /// Gives the room back.
+    pub fn into_room(self) -> Known {
+        self.known
     }
 
-    /// The marks of the text that was cut last.
-    pub fn marked(&self) -> Option<&Marked> {
-        self.marked.as_ref()
+    /// What is known of the values that were cut last, by the number of their span.
+    pub fn known(&self) -> &Known {
+        &self.known
     }
 
     /// Offset of the next byte, what stands around it, and the document it belongs to.
@@ -236,28 +174,26 @@ impl Splitter {
     }
 
     /// Cuts `text`, the bytes after those consumed so far. Appends spans (relative to `text`) and what is broken;
-    /// returns how many bytes are done with. The rest must come again, with more behind it.
+    /// returns how many bytes are done with. The rest must come again, with more behind it. A reader that knows values
+    /// by their layouts knows where they end; nothing else depends on it.
     pub fn cut(
         &mut self,
         text: &[u8],
         ending: Ending,
+        reader: Option<&JsonReader>,
         spans: &mut Vec<Span>,
         broken: &mut Vec<Broken>,
     ) -> usize {
-        // Within a value that is passed over, nothing tells strings from what is between them.
-        let is_marked = self.skip.is_none() && !self.is_dead();
-        if let Some(marked) = &mut self.marked {
-            marked.begin(if is_marked { text } else { &[] });
-        }
+        self.known.clear();
         let mut at = 0;
         loop {
             let next = match self.context {
                 _ if self.skip.is_some() => self.skip_value(text, at),
-                Context::Top => self.top(text, at, ending, spans, broken),
+                Context::Top => self.top(text, at, ending, reader, spans, broken),
                 Context::RecordsTail => self.records_tail(text, at, ending, broken),
                 Context::Resync => self.resync(text, at),
                 Context::Dead => Step::Stop(text.len()),
-                _ => self.element(text, at, ending, spans, broken),
+                _ => self.element(text, at, ending, reader, spans, broken),
             };
             match next {
                 Step::On(to) => at = to,
@@ -281,6 +217,7 @@ impl Splitter {
         text: &[u8],
         at: usize,
         ending: Ending,
+        reader: Option<&JsonReader>,
         spans: &mut Vec<Span>,
         broken: &mut Vec<Broken>,
     ) -> Step {
@@ -292,7 +229,7 @@ impl Splitter {
                 self.context = Context::ArrayStart;
                 Step::On(at + 1)
             }
-            b'{' => self.lone_object(text, at, ending, spans, broken),
+            b'{' => self.lone_object(text, at, ending, reader, spans, broken),
             _ if self.base + at as u64 == 0 => match access_log::begins(&text[at..]) {
                 Begins::Yes => self.lone_line(text, at, ending, spans),
                 Begins::Perhaps if ending == Ending::More => Step::Stop(at),
@@ -311,10 +248,11 @@ impl Splitter {
         text: &[u8],
         at: usize,
         ending: Ending,
+        reader: Option<&JsonReader>,
         spans: &mut Vec<Span>,
         broken: &mut Vec<Broken>,
     ) -> Step {
-        match self.scan(text, at, true) {
+        match self.scan(text, at, true, reader) {
             Scan::Complete(end) if end - at > self.max_event_bytes => {
                 broken.push(Broken::Event(EventRejection::TooLarge));
                 Step::On(end)
@@ -346,7 +284,7 @@ impl Splitter {
             None => return Step::Stop(at),
         };
         let end = line_end.min(at + self.max_event_bytes);
-        self.is_not_marked();
+        self.known.forget_last();
         self.found(spans, span(at, end, 0));
         Step::On(line_end)
     }
@@ -356,6 +294,7 @@ impl Splitter {
         text: &[u8],
         at: usize,
         ending: Ending,
+        reader: Option<&JsonReader>,
         spans: &mut Vec<Span>,
         broken: &mut Vec<Broken>,
     ) -> Step {
@@ -377,7 +316,7 @@ impl Splitter {
             (b',' | b']' | b'}' | b':', _) | (_, Context::ArrayAfter | Context::RecordsAfter) => {
                 self.break_off(at, broken)
             }
-            _ => match self.scan(text, at, false) {
+            _ => match self.scan(text, at, false, reader) {
                 Scan::Complete(end) if end - at > self.max_event_bytes => {
                     broken.push(Broken::Event(EventRejection::TooLarge));
                     self.context = self.context.after_element();
@@ -482,39 +421,32 @@ impl Splitter {
     }
 
     /// Looks at the value that begins at `at`; `find_records` stops at an object's own `Records` array.
-    fn scan(&mut self, text: &[u8], at: usize, find_records: bool) -> Scan {
-        self.is_not_marked();
+    fn scan(&mut self, text: &[u8], at: usize, find_records: bool, reader: Option<&JsonReader>) -> Scan {
+        self.known.forget_last();
         let rest = &text[at..];
         let is_envelope = find_records && text.get(skip_blank(text, at + 1)..).is_some_and(is_records_key);
         if !matches!(rest[0], b'{' | b'[') || is_envelope {
             return scan(text, at, &mut self.stack, find_records);
         }
-        // Counting brackets finds the end of most values. A value with a line feed is looked at byte by byte: it may be
-        // one that broke off, with others behind it.
         let may_hold_records = |value| find_records && memmem::find(value, RECORDS_KEY).is_some();
-        let marked = self.marked.as_mut().and_then(|marked| marked.end_of(at));
-        match marked.map_or_else(|| self.kernel.end_of(rest), |end| End::At(end - at)) {
+        if let Some(end) = reader.and_then(|reader| reader.locate(rest, &mut self.known)) {
+            if !may_hold_records(&rest[..end]) {
+                return Scan::Complete(at + end);
+            }
+            self.known.forget_last();
+        }
+        // Counting brackets finds the end of most others. A value with a line feed is looked at byte by byte: it may be
+        // one that broke off, with others behind it.
+        match self.kernel.end_of(rest) {
             End::At(end) if !may_hold_records(&rest[..end]) => Scan::Complete(at + end),
             End::Open if !may_hold_records(rest) => Scan::Partial,
-            _ => {
-                self.is_not_marked();
-                scan(text, at, &mut self.stack, find_records)
-            }
-        }
-    }
-
-    /// The value at hand is not told by its marks.
-    fn is_not_marked(&mut self) {
-        if let Some(marked) = &mut self.marked {
-            marked.cursor.value = (0, 0);
+            _ => scan(text, at, &mut self.stack, find_records),
         }
     }
 
     fn found(&mut self, spans: &mut Vec<Span>, span: Span) {
         spans.push(span);
-        if let Some(marked) = &mut self.marked {
-            marked.values.push(marked.cursor.value);
-        }
+        self.known.keep();
     }
 
     fn begin_document(&mut self, at: usize) {
@@ -684,7 +616,7 @@ mod tests {
             held.extend_from_slice(chunks.next().unwrap_or_default());
             let ending = if chunks.peek().is_some() { Ending::More } else { Ending::Eof };
             let mut spans = Vec::new();
-            let done = splitter.cut(&held, ending, &mut spans, &mut broken);
+            let done = splitter.cut(&held, ending, None, &mut spans, &mut broken);
             let text =
                 |s: &Span| String::from_utf8_lossy(&held[s.start as usize..s.end as usize]).into_owned();
             values.extend(spans.iter().map(text));
@@ -693,6 +625,10 @@ mod tests {
                 return (values, broken);
             }
         }
+    }
+
+    fn value_in<'t>(text: &'t [u8], span: &Span) -> &'t [u8] {
+        &text[span.start as usize..span.end as usize]
     }
 
     fn check(text: &str, values: &[&str], broken: &[Broken]) {
@@ -744,7 +680,7 @@ mod tests {
     fn what_is_no_json_at_all_is_one_rejection() {
         check("eventTime,eventName\n1,2\n3,4\n", &[], &[Broken::Record(RecordRejection::UnknownEnvelope)]);
         let mut broken = Vec::new();
-        Splitter::new(64, 1).cut(&[0, 1, 2], Ending::Eof, &mut Vec::new(), &mut broken);
+        Splitter::new(64, 1).cut(&[0, 1, 2], Ending::Eof, None, &mut Vec::new(), &mut broken);
         assert_eq!(broken, [Broken::Record(RecordRejection::BadEncoding)]);
     }
 
@@ -765,28 +701,28 @@ mod tests {
         }
 
         #[test]
-        fn marks_change_nothing_and_are_those_of_the_value(text in "[\\[\\]{}:,\"\\\\a1 \nR]{0,80}") {
-            let text = format!("{{\"Records\":[{{\"a\":{{}}}},{text}").into_bytes();
-            let cut = |mut splitter: Splitter| {
-                let (mut spans, mut broken) = (Vec::new(), Vec::new());
-                let done = splitter.cut(&text, Ending::Eof, &mut spans, &mut broken);
+        fn what_is_known_changes_nothing(text in "[\\[\\]{}:,\"\\\\a1 \nR]{0,80}") {
+            let event = "{\"eventVersion\":\"1\",\"a\":{\"b\":[1,\"\u{e9}\"]}}".as_bytes();
+            let text = [b"{\"Records\":[", event, b",", text.as_bytes()].concat();
+            let mut reader = JsonReader::new(32);
+            let cut = |reader: Option<&JsonReader>| {
+                let (mut splitter, mut spans, mut broken) = (Splitter::new(64, 1), Vec::new(), Vec::new());
+                let done = splitter.cut(&text, Ending::Eof, reader, &mut spans, &mut broken);
                 ((done, spans, broken), splitter)
             };
-            let (expect, _) = cut(Splitter::new(64, 1));
-            let (found, splitter) = cut(Splitter::new(64, 1).with_marks(Marked::default()));
-            prop_assert_eq!(&found, &expect);
-            let marked = splitter.marked().unwrap();
-            prop_assert!(marked.of(0).is_some());
-            for (number, span) in found.1.iter().enumerate() {
-                let value = &text[span.start as usize..span.end as usize];
-                let mut alone = Marks::new(Kernel::best());
-                alone.mark(value);
-                if let Some(slice) = marked.of(number) {
-                    let at: Vec<u32> = slice.at.iter().map(|at| at - slice.base).collect();
-                    prop_assert_eq!((&at[..], slice.kinds), (alone.all().at, alone.all().kinds));
-                    prop_assert_eq!(slice.has_backslash, value.contains(&b'\\'));
-                    prop_assert!(value.iter().all(|byte| *byte >= 0x20));
+            let (expect, _) = cut(None);
+            for value in std::iter::once(event).chain(expect.1.iter().map(|span| value_in(&text, span))) {
+                for _ in 0..2 {
+                    reader.read(value, |_| ()).ok();
                 }
+            }
+            let (found, splitter) = cut(Some(&reader));
+            prop_assert_eq!(&found, &expect);
+            for (number, span) in found.1.iter().enumerate() {
+                let value = value_in(&text, span);
+                let located = splitter.known().of(number, value);
+                prop_assert!(located.is_some() || number > 0);
+                prop_assert!(located.is_none_or(|located| located.text.as_bytes() == value));
             }
         }
 

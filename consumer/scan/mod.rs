@@ -32,7 +32,7 @@ use trailmeter_rules::RuleSet;
 
 use crate::callers::{CallerKey, CallerState, Detail, Entry, OwnedKey, Past, Row, keep_newest};
 use crate::decode::compression::{Compression, WholeGzip};
-use crate::decode::split::Marked;
+use crate::decode::json::Known;
 use crate::decode::{Decoder, Limits};
 use crate::event::judge::Policy;
 use crate::source::Payload;
@@ -397,7 +397,7 @@ struct Worker<'a> {
     /// A file as it lies on the disk, and its text: used again for each.
     data: Vec<u8>,
     text: Vec<u8>,
-    marked: Marked,
+    known: Known,
 }
 
 impl<'a> Worker<'a> {
@@ -405,8 +405,8 @@ impl<'a> Worker<'a> {
         let Common { options, ids, matching, .. } = common;
         let decoder = Decoder::new(options.limits);
         let counting = Counting::new(options, ids, matching.map(Matching::asking));
-        let (gzip, data, text, marked) = (WholeGzip::default(), Vec::new(), Vec::new(), Marked::default());
-        Self { common, decoder, counting, gzip, data, text, marked }
+        let (gzip, data, text, known) = (WholeGzip::default(), Vec::new(), Vec::new(), Known::default());
+        Self { common, decoder, counting, gzip, data, text, known }
     }
 
     fn run(mut self, feed: &Feed<'_>) -> Part {
@@ -477,12 +477,12 @@ impl<'a> Worker<'a> {
                 (self.open_object(object, seed)?, Some(failed))
             }
         };
-        let mut pieces = pieces.with_marks(std::mem::take(&mut self.marked));
+        let mut pieces = pieces.with_room(std::mem::take(&mut self.known));
         self.decoder.set_broken_document(None);
         // What has a size is there to be read once more.
         let shares_arrays = self.common.share.is_with_arrays() && input.bytes() > 0;
         while !self.is_stopped() {
-            let piece = pieces.advance(PIECE_BYTES, false)?;
+            let piece = pieces.advance(PIECE_BYTES, false, Some(self.decoder.reader()))?;
             // What was not downloaded was not torn.
             if let Some(why) = failed.as_ref().and_then(|failed| failed.lock().take()) {
                 return Err(std::io::Error::other(why));
@@ -501,7 +501,7 @@ impl<'a> Worker<'a> {
                 break;
             }
         }
-        (self.text, self.marked) = pieces.into_room();
+        (self.text, self.known) = pieces.into_room();
         Ok(())
     }
 

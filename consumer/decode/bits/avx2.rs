@@ -7,11 +7,11 @@
 
 use std::arch::x86_64::{
     __m256i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_loadu_si128, _mm_set_epi64x, _mm_set1_epi8,
-    _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_min_epu8,
+    _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_loadu_si256, _mm256_min_epu8,
     _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_shuffle_epi8,
 };
 
-use super::{BLOCK, End, Expected, Marks, Prefix, Seen, Slice};
+use super::{BLOCK, Task};
 
 /// Whether this processor has what is used here.
 pub fn is_available() -> bool {
@@ -22,57 +22,25 @@ pub fn is_available() -> bool {
         && is_x86_feature_detected!("popcnt")
 }
 
-/// [`super::mark`] with these instructions.
-pub fn mark<const ALL: bool>(text: &[u8], marks: &mut Marks) -> Seen {
+/// Does some work with these instructions.
+#[inline]
+pub fn run<T: Task>(task: T) -> T::Output {
     #[target_feature(enable = "avx2,pclmulqdq,bmi1,bmi2,popcnt")]
-    fn inner<const ALL: bool>(text: &[u8], marks: &mut Marks) -> Seen {
-        super::mark::<Block, ALL>(text, marks)
+    fn inner<T: Task>(task: T) -> T::Output {
+        task.run::<Block>()
     }
     assert!(is_available());
     // SAFETY: the processor has the instructions, as was just asked.
-    unsafe { inner::<ALL>(text, marks) }
-}
-
-/// [`super::end_of`] with these instructions.
-pub fn end_of(text: &[u8]) -> End {
-    #[target_feature(enable = "avx2,pclmulqdq,bmi1,bmi2,popcnt")]
-    fn inner(text: &[u8]) -> End {
-        super::end_of::<Block>(text)
-    }
-    assert!(is_available());
-    // SAFETY: the processor has the instructions, as was just asked.
-    unsafe { inner(text) }
-}
-
-/// [`super::close_of`] with these instructions.
-pub fn close_of(kinds: &[u8]) -> Option<usize> {
-    #[target_feature(enable = "avx2,pclmulqdq,bmi1,bmi2,popcnt")]
-    fn inner(kinds: &[u8]) -> Option<usize> {
-        super::close_of::<Block>(kinds)
-    }
-    assert!(is_available());
-    // SAFETY: the processor has the instructions, as was just asked.
-    unsafe { inner(kinds) }
-}
-
-/// [`super::are_behind`] with these instructions.
-pub fn are_behind(marks: Slice<'_>, text: &[u8], expected: &[Expected], prefixes: &[Prefix]) -> bool {
-    #[target_feature(enable = "avx2,pclmulqdq,bmi1,bmi2,popcnt")]
-    fn inner(marks: Slice<'_>, text: &[u8], expected: &[Expected], prefixes: &[Prefix]) -> bool {
-        super::are_behind(marks, text, expected, prefixes, wrong)
-    }
-    assert!(is_available());
-    // SAFETY: the processor has the instructions, as was just asked.
-    unsafe { inner(marks, text, expected, prefixes) }
+    unsafe { inner(task) }
 }
 
 #[derive(Clone, Copy)]
-struct Block {
+pub struct Block {
     low: __m256i,
     high: __m256i,
 }
 
-// SAFETY, of all that follows: called by the functions above alone, which ask for the instructions first; only the
+// SAFETY, of all that follows: called by the function above alone, which asks for the instructions first; only the
 // loads touch memory, the bytes that they borrow.
 
 #[inline(always)]
@@ -81,8 +49,8 @@ fn all(byte: u8) -> __m256i {
 }
 
 #[inline(always)]
-fn equal(a: __m256i, b: __m256i) -> u32 {
-    unsafe { _mm256_movemask_epi8(_mm256_cmpeq_epi8(a, b)).cast_unsigned() }
+fn equal(a: __m256i, b: __m256i) -> __m256i {
+    unsafe { _mm256_cmpeq_epi8(a, b) }
 }
 
 #[inline(always)]
@@ -91,27 +59,15 @@ fn or(a: __m256i, b: __m256i) -> __m256i {
 }
 
 #[inline(always)]
-fn at_most(a: __m256i, b: __m256i) -> __m256i {
-    unsafe { _mm256_min_epu8(a, b) }
-}
-
-#[inline(always)]
 fn half(bytes: &[u8; 32]) -> __m256i {
     unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
 }
 
+/// A bit for each byte that is all ones; the others are zero.
 #[inline(always)]
-fn wrong(found: &[u8; 32], prefix: &Prefix) -> u32 {
-    !equal(half(found), half(&prefix.first)) & prefix.counts
-}
-
-/// For each byte the entry of its lower four bits; 0 for what is not ASCII.
-#[inline(always)]
-fn look_up(table: &[u8; 16], a: __m256i) -> __m256i {
-    unsafe {
-        let table = _mm_loadu_si128(table.as_ptr().cast());
-        _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), a)
-    }
+fn bitmap(low: __m256i, high: __m256i) -> u64 {
+    let (low, high) = unsafe { (_mm256_movemask_epi8(low), _mm256_movemask_epi8(high)) };
+    u64::from(low.cast_unsigned()) | u64::from(high.cast_unsigned()) << 32
 }
 
 /// Multiplication without carries by all ones is a running xor.
@@ -123,10 +79,34 @@ pub fn prefix_xor(bits: u64) -> u64 {
     }
 }
 
+/// Of the bytes of ASCII with these lower four bits, those that end a string or an escape begins with; else none.
+const ENDS: [u8; 16] = {
+    let mut ends = [0xff; 16];
+    ends[b'"' as usize % 16] = b'"';
+    ends[b'\\' as usize % 16] = b'\\';
+    ends
+};
+
+/// The bytes that no string just goes on with.
+#[inline(always)]
+fn stops(half: __m256i) -> __m256i {
+    unsafe {
+        let ends = _mm256_broadcastsi128_si256(_mm_loadu_si128(ENDS.as_ptr().cast()));
+        // As signed numbers those above 0x7f are below zero; and of none of them there is an entry.
+        or(_mm256_cmpgt_epi8(all(0x20), half), equal(_mm256_shuffle_epi8(ends, half), half))
+    }
+}
+
 impl Block {
     #[inline(always)]
-    fn bits(self, compare: impl Fn(__m256i) -> u32) -> u64 {
-        u64::from(compare(self.low)) | u64::from(compare(self.high)) << 32
+    fn equal(self, byte: u8) -> u64 {
+        bitmap(equal(self.low, all(byte)), equal(self.high, all(byte)))
+    }
+
+    /// `[` and `{` differ in this bit, and so do `]` and `}`.
+    #[inline(always)]
+    fn as_braces(self) -> Self {
+        Self { low: or(self.low, all(0x20)), high: or(self.high, all(0x20)) }
     }
 }
 
@@ -139,43 +119,40 @@ impl super::Block for Block {
 
     #[inline(always)]
     fn quotes(self) -> u64 {
-        self.bits(|half| equal(half, all(b'"')))
+        self.equal(b'"')
     }
 
     #[inline(always)]
     fn backslashes(self) -> u64 {
-        self.bits(|half| equal(half, all(b'\\')))
+        self.equal(b'\\')
     }
 
     #[inline(always)]
     fn opens(self) -> u64 {
-        // `[` and `{` differ in this bit.
-        self.bits(|half| equal(or(half, all(0x20)), all(b'{')))
+        self.as_braces().equal(b'{')
     }
 
     #[inline(always)]
     fn closes(self) -> u64 {
-        self.bits(|half| equal(or(half, all(0x20)), all(b'}')))
-    }
-
-    #[inline(always)]
-    fn ops(self) -> u64 {
-        self.bits(|half| equal(look_up(&super::OPS, half), or(half, all(0x20))))
-    }
-
-    #[inline(always)]
-    fn blanks(self) -> u64 {
-        self.bits(|half| equal(look_up(&super::BLANKS, half), half))
+        self.as_braces().equal(b'}')
     }
 
     #[inline(always)]
     fn controls(self) -> u64 {
-        self.bits(|half| equal(at_most(half, all(0x1f)), half))
+        let low = unsafe { _mm256_min_epu8(self.low, all(0x1f)) };
+        let high = unsafe { _mm256_min_epu8(self.high, all(0x1f)) };
+        bitmap(equal(low, self.low), equal(high, self.high))
     }
 
     #[inline(always)]
-    fn beyond_ascii(self) -> u64 {
-        self.bits(|half| unsafe { _mm256_movemask_epi8(half).cast_unsigned() })
+    fn stops(self) -> u64 {
+        bitmap(stops(self.low), stops(self.high))
+    }
+
+    #[inline(always)]
+    fn others(self, bytes: &[u8; BLOCK]) -> u64 {
+        let other = Self::load(bytes);
+        !bitmap(equal(self.low, other.low), equal(self.high, other.high))
     }
 
     #[inline(always)]

@@ -1,12 +1,9 @@
-//! JSON text as bitmaps, 64 bytes at a time: where its strings, brackets and values stand.
+//! JSON text as bitmaps, 64 bytes at a time: where its strings end, and where its values.
 //!
-//! Enters: any bytes. Leaves: the place and kind of all marks ([`Marks`]), or where a value ends ([`Kernel::end_of`]).
-//! Nothing here knows JSON's grammar: whether marks make a sound text is for [`super::json`] to say. Quotes and
-//! brackets are told from those within strings as in "Parsing Gigabytes of JSON per Second" (Langdale and Lemire,
-//! 2019): a running xor over the bitmap of quotes covers the strings.
-//!
-//! What a block is compared with depends on the processor ([`Kernel`]); the walk over blocks is the same for all, and
-//! all give the same.
+//! Enters: any bytes. Leaves: answers to the questions of [`Block`], by whatever instructions the processor has
+//! ([`Kernel`]), to whoever walks over them ([`Task`]); and where a value ends ([`Kernel::end_of`]). Nothing here knows
+//! JSON's grammar. Quotes and brackets are told from those within strings as in "Parsing Gigabytes of JSON per Second"
+//! (Langdale and Lemire, 2019): a running xor over the bitmap of quotes covers the strings.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -17,14 +14,12 @@ mod neon;
 mod portable;
 
 /// Bytes of a block.
-const BLOCK: usize = 64;
-/// The kind of a mark where a number, `true`, `false` or `null` begins.
-pub const SCALAR: u8 = b'v';
+pub const BLOCK: usize = 64;
 
 /// By which instructions blocks are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kernel {
-    /// 64 bytes at once; marks are gathered by the processor.
+    /// 64 bytes at once.
     #[cfg(target_arch = "x86_64")]
     Avx512,
     /// 32 bytes at once.
@@ -37,209 +32,12 @@ pub enum Kernel {
     Portable,
 }
 
-/// Marks of one text, side by side: quotes, brackets, commas and colons outside of strings, and the first byte of each
-/// scalar.
-#[derive(Debug)]
-pub struct Marks {
-    kernel: Kernel,
-    at: Vec<u32>,
-    kinds: Vec<u8>,
-    len: usize,
-    is_ascii: bool,
-    has_backslash: bool,
-    backslashes: Vec<u32>,
-    controls: Vec<u32>,
-    /// Bytes beyond ASCII.
-    beyond_ascii: Vec<u32>,
-}
-
-/// The marks of a text or of one value in it.
-#[derive(Clone, Copy, Debug)]
-pub struct Slice<'a> {
-    /// The place of each mark in the whole text, in bytes.
-    pub at: &'a [u32],
-    /// The byte of each mark; [`SCALAR`] for a scalar.
-    pub kinds: &'a [u8],
-    /// Where in the whole text the value begins.
-    pub base: u32,
-    /// Nothing in the value is beyond ASCII.
-    pub is_ascii: bool,
-    /// There is a backslash in the value.
-    pub has_backslash: bool,
-    kernel: Kernel,
-}
-
-/// Bytes of a prefix that are compared at once.
-const PREFIX: usize = 32;
-
-/// A text that another may begin with. Of a size that is quick to count by.
-#[derive(Debug)]
-#[repr(align(64))]
-pub struct Prefix {
-    /// Its first bytes, the rest zero.
-    first: [u8; PREFIX],
-    /// Bit `i`: byte `i` counts.
-    counts: u32,
-    /// It has more bytes than these.
-    is_long: bool,
-    text: Box<[u8]>,
-}
-
-impl Prefix {
-    /// This text.
-    pub fn new(text: Vec<u8>) -> Self {
-        let (mut first, length) = ([0; PREFIX], text.len().min(PREFIX));
-        first[..length].copy_from_slice(&text[..length]);
-        let counts = if length == PREFIX { u32::MAX } else { (1 << length) - 1 };
-        Self { first, counts, is_long: text.len() > PREFIX, text: text.into() }
-    }
-}
-
-/// What is to stand behind a mark.
-#[derive(Clone, Copy, Debug)]
-pub struct Expected {
-    /// The number of the mark.
-    pub mark: u16,
-    /// The number of the prefix.
-    pub prefix: u16,
-}
-
-impl Slice<'_> {
-    /// Whether behind each of these marks the text begins with its prefix. `text` is the value's.
-    #[inline]
-    pub fn are_behind(&self, text: &[u8], expected: &[Expected], prefixes: &[Prefix]) -> bool {
-        match self.kernel {
-            #[cfg(target_arch = "x86_64")]
-            Kernel::Avx512 => avx512::are_behind(*self, text, expected, prefixes),
-            #[cfg(target_arch = "x86_64")]
-            Kernel::Avx2 => avx2::are_behind(*self, text, expected, prefixes),
-            #[cfg(target_arch = "aarch64")]
-            Kernel::Neon => are_behind(*self, text, expected, prefixes, neon::wrong),
-            Kernel::Portable => are_behind(*self, text, expected, prefixes, |found, prefix| {
-                let pairs = found.iter().zip(&prefix.first).enumerate();
-                pairs.fold(0, |bits, (at, (found, first))| bits | u32::from(found != first) << at)
-                    & prefix.counts
-            }),
-        }
-    }
-}
-
-/// `wrong` gives the bytes that count and are others.
-#[inline(always)]
-fn are_behind(
-    marks: Slice<'_>,
-    text: &[u8],
-    expected: &[Expected],
-    prefixes: &[Prefix],
-    wrong: impl Fn(&[u8; PREFIX], &Prefix) -> u32,
-) -> bool {
-    let mut all_wrong = 0;
-    for Expected { mark, prefix } in expected {
-        let prefix = &prefixes[usize::from(*prefix)];
-        let begin = (marks.at[usize::from(*mark)] - marks.base) as usize + 1;
-        match text.get(begin..).and_then(|rest| rest.first_chunk()) {
-            Some(found) if !prefix.is_long => all_wrong |= wrong(found, prefix),
-            // Long ones, and those near the end of the text, are few.
-            _ => all_wrong |= is_behind(text, begin, prefix),
-        }
-    }
-    all_wrong == 0
-}
-
-#[cold]
-fn is_behind(text: &[u8], begin: usize, prefix: &Prefix) -> u32 {
-    u32::from(!text[begin.min(text.len())..].starts_with(&prefix.text))
-}
-
-/// What was seen in the whole text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
-    /// A control character within a string.
-    pub control_in_string: bool,
-    /// A string that does not end.
-    pub open_string: bool,
-}
-
-impl Marks {
-    /// Room that is used again for each text.
-    pub fn new(kernel: Kernel) -> Self {
-        let (at, kinds) = (Vec::new(), Vec::new());
-        let (backslashes, controls, beyond_ascii) = Default::default();
-        let (len, is_ascii, has_backslash) = (0, true, false);
-        Self { kernel, at, kinds, len, is_ascii, has_backslash, backslashes, controls, beyond_ascii }
-    }
-
-    /// Marks `text`, which is shorter than 4 GiB.
-    pub fn mark(&mut self, text: &[u8]) -> Seen {
-        self.make_room(text.len());
-        self.kernel.mark::<false>(text, self)
-    }
-
-    /// Marks a text of many values, and takes note of what is special in it.
-    pub fn mark_all(&mut self, text: &[u8]) {
-        self.backslashes.clear();
-        self.controls.clear();
-        self.beyond_ascii.clear();
-        self.make_room(text.len());
-        self.kernel.mark::<true>(text, self);
-    }
-
-    /// After [`Marks::mark_all`]: where control characters are, such as line feeds.
-    pub fn controls(&self) -> &[u32] {
-        &self.controls
-    }
-
-    /// The mark that closes the bracket which mark `open` is, brackets of both kinds taken as one.
-    pub fn close_of(&self, open: usize) -> Option<usize> {
-        Some(open + self.kernel.close_of(self.kinds[..self.len].get(open..)?)?)
-    }
-
-    fn make_room(&mut self, bytes: usize) {
-        // Each byte may be a mark, and a block's marks are written whole.
-        let room = bytes + 2 * BLOCK;
-        if self.at.len() < room {
-            // Nothing of the old is worth being copied.
-            self.at.clear();
-            self.kinds.clear();
-            self.at.resize(room, 0);
-            self.kinds.resize(room, 0);
-        }
-        self.len = 0;
-    }
-
-    /// All marks.
-    pub fn all(&self) -> Slice<'_> {
-        let Self { kernel, is_ascii, has_backslash, .. } = *self;
-        Slice {
-            at: &self.at[..self.len],
-            kinds: &self.kinds[..self.len],
-            base: 0,
-            is_ascii,
-            has_backslash,
-            kernel,
-        }
-    }
-
-    /// After [`Marks::mark_all`]: the marks of a value that begins and ends with these.
-    pub fn between(&self, first: usize, last: usize) -> Option<Slice<'_>> {
-        let all = self.all();
-        let (at, kinds) = (all.at.get(first..=last)?, all.kinds.get(first..=last)?);
-        let (base, end) = (*at.first()?, *at.last()?);
-        let is_any_within = |places: &[u32]| {
-            let next = places.partition_point(|place| *place < base);
-            places.get(next).is_some_and(|place| *place < end)
-        };
-        let is_ascii = all.is_ascii || !is_any_within(&self.beyond_ascii);
-        let has_backslash = all.has_backslash && is_any_within(&self.backslashes);
-        Some(Slice { at, kinds, base, is_ascii, has_backslash, ..all })
-    }
-
-    /// Gives back what a large text made it grow to.
-    pub fn shrink(&mut self, keep: usize) {
-        if self.at.len() > keep {
-            *self = Self::new(self.kernel);
-        }
-    }
+/// Work on blocks: the same for all processors.
+pub trait Task {
+    /// What comes of it.
+    type Output;
+    /// Does it. To be inlined, with all that it calls for each block: instructions are chosen where it is called.
+    fn run<B: Block>(self) -> Self::Output;
 }
 
 impl Kernel {
@@ -280,66 +78,44 @@ impl Kernel {
         all
     }
 
-    fn mark<const ALL: bool>(self, text: &[u8], marks: &mut Marks) -> Seen {
+    /// Does some work by these instructions.
+    #[inline]
+    pub fn run<T: Task>(self, task: T) -> T::Output {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => avx512::mark::<ALL>(text, marks),
+            Self::Avx512 => avx512::run(task),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => avx2::mark::<ALL>(text, marks),
+            Self::Avx2 => avx2::run(task),
             #[cfg(target_arch = "aarch64")]
-            Self::Neon => mark::<neon::Block, ALL>(text, marks),
-            Self::Portable => mark::<portable::Block, ALL>(text, marks),
-        }
-    }
-
-    fn close_of(self, kinds: &[u8]) -> Option<usize> {
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => avx512::close_of(kinds),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => avx2::close_of(kinds),
-            #[cfg(target_arch = "aarch64")]
-            Self::Neon => close_of::<neon::Block>(kinds),
-            Self::Portable => close_of::<portable::Block>(kinds),
+            Self::Neon => task.run::<neon::Block>(),
+            Self::Portable => task.run::<portable::Block>(),
         }
     }
 
     /// Where the value ends that `text` begins with an open bracket of, brackets of both kinds taken as one.
     pub fn end_of(self, text: &[u8]) -> End {
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => avx512::end_of(text),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => avx2::end_of(text),
-            #[cfg(target_arch = "aarch64")]
-            Self::Neon => end_of::<neon::Block>(text),
-            Self::Portable => end_of::<portable::Block>(text),
-        }
+        self.run(EndOf(text))
     }
 }
 
-/// The bracket, comma or colon with these lower four bits, `[` and `]` with the bit that makes them `{` and `}`.
-const OPS: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, b':', b'{', b',', b'}', 0, 0];
-/// White space by its lower four bits.
-const BLANKS: [u8; 16] = [b' ', 0, 0, 0, 0, 0, 0, 0, 0, b'\t', b'\n', 0, 0, b'\r', 0, 0];
-
 /// 64 bytes, compared. Bit `i` of a bitmap is byte `i`.
-trait Block: Copy {
+pub trait Block: Copy {
+    /// These bytes.
     fn load(bytes: &[u8; BLOCK]) -> Self;
+    /// `"`.
     fn quotes(self) -> u64;
+    /// A backslash.
     fn backslashes(self) -> u64;
     /// `{` and `[`.
     fn opens(self) -> u64;
     /// `}` and `]`.
     fn closes(self) -> u64;
-    /// Brackets, commas and colons, perhaps control characters, too.
-    fn ops(self) -> u64;
-    /// JSON's white space.
-    fn blanks(self) -> u64;
     /// Below 0x20.
     fn controls(self) -> u64;
-    /// Above 0x7f.
-    fn beyond_ascii(self) -> u64;
+    /// What no string just goes on with: `"`, a backslash, below 0x20, above 0x7f.
+    fn stops(self) -> u64;
+    /// What differs from these.
+    fn others(self, bytes: &[u8; BLOCK]) -> u64;
     /// Bit `i` is the xor of the bits up to it.
     #[inline(always)]
     fn prefix_xor(mut bits: u64) -> u64 {
@@ -348,33 +124,6 @@ trait Block: Copy {
         }
         bits
     }
-    /// Writes places and kinds of `marks`, to the front of both: one by one where there is no instruction for it.
-    #[inline(always)]
-    fn write(
-        self,
-        bytes: &[u8; BLOCK],
-        found: Found,
-        base: u32,
-        at: &mut [u32; BLOCK],
-        kinds: &mut [u8; BLOCK],
-    ) {
-        let (mut left, mut len) = (found.marks, 0);
-        while left != 0 {
-            let place = left.trailing_zeros();
-            left &= left - 1;
-            at[len % BLOCK] = base + place;
-            let is_scalar = found.scalars >> place & 1 != 0;
-            kinds[len % BLOCK] = if is_scalar { SCALAR } else { bytes[place as usize % BLOCK] };
-            len += 1;
-        }
-    }
-}
-
-/// Marks of a block, and those of them that are scalars.
-#[derive(Clone, Copy)]
-struct Found {
-    marks: u64,
-    scalars: u64,
 }
 
 /// Which bytes are within strings, from block to block.
@@ -417,88 +166,12 @@ impl Strings {
     }
 }
 
-/// The state of a walk over blocks.
-#[derive(Default)]
-struct Walk {
-    strings: Strings,
-    /// Whether the byte before is a scalar's.
-    scalar_before: u64,
-    backslashes: u64,
-    controls: u64,
-    beyond_ascii: u64,
-    base: u32,
-    len: usize,
-}
-
-/// Where marks are written to.
-struct Out<'m> {
-    at: &'m mut [u32],
-    kinds: &'m mut [u8],
-    backslashes: &'m mut Vec<u32>,
-    controls: &'m mut Vec<u32>,
-    beyond_ascii: &'m mut Vec<u32>,
-}
-
-impl Walk {
-    #[inline(always)]
-    fn step<B: Block, const ALL: bool>(&mut self, bytes: &[u8; BLOCK], out: &mut Out<'_>) {
-        let block = B::load(bytes);
-        let backslashes = block.backslashes();
-        let (quotes, inside) = self.strings.next(block, backslashes);
-        let controls = block.controls();
-        self.backslashes |= backslashes;
-        self.controls |= controls & inside;
-        let beyond_ascii = block.beyond_ascii();
-        self.beyond_ascii |= beyond_ascii;
-        if ALL && backslashes | controls | beyond_ascii != 0 {
-            push(out.backslashes, self.base, backslashes);
-            push(out.controls, self.base, controls);
-            push(out.beyond_ascii, self.base, beyond_ascii);
-        }
-        let ops = block.ops() & !(inside | controls);
-        let scalar = !(ops | quotes | block.blanks() | inside);
-        let scalars = scalar & !(scalar << 1 | self.scalar_before);
-        self.scalar_before = scalar >> 63;
-        let found = Found { marks: ops | quotes | scalars, scalars };
-        let room = (out.at[self.len..].first_chunk_mut(), out.kinds[self.len..].first_chunk_mut());
-        if let (Some(at), Some(kinds)) = room {
-            block.write(bytes, found, self.base, at, kinds);
-        }
-        self.len += found.marks.count_ones() as usize;
-        self.base += BLOCK as u32;
-    }
-}
-
-/// Appends the places of bits.
-#[cold]
-fn push(places: &mut Vec<u32>, base: u32, mut bits: u64) {
-    while bits != 0 {
-        places.push(base + bits.trailing_zeros());
-        bits &= bits - 1;
-    }
-}
-
+/// Fewer bytes than a block, and `behind` them as many of these as it takes.
 #[inline(always)]
-fn mark<B: Block, const ALL: bool>(text: &[u8], marks: &mut Marks) -> Seen {
-    let mut walk = Walk::default();
-    let Marks { at, kinds, backslashes, controls, beyond_ascii, .. } = marks;
-    let mut out = Out { at, kinds, backslashes, controls, beyond_ascii };
-    let (blocks, rest) = text.as_chunks();
-    for bytes in blocks {
-        walk.step::<B, ALL>(bytes, &mut out);
-    }
-    if !rest.is_empty() {
-        walk.step::<B, ALL>(&padded(rest), &mut out);
-    }
-    (marks.len, marks.is_ascii, marks.has_backslash) =
-        (walk.len, walk.beyond_ascii == 0, walk.backslashes != 0);
-    Seen { control_in_string: walk.controls != 0, open_string: walk.strings.inside != 0 }
-}
-
-#[inline(always)]
-fn padded(rest: &[u8]) -> [u8; BLOCK] {
-    let mut last = [b' '; BLOCK];
-    last[..rest.len()].copy_from_slice(rest);
+pub fn padded(rest: &[u8], behind: u8) -> [u8; BLOCK] {
+    let mut last = [behind; BLOCK];
+    let length = rest.len().min(BLOCK);
+    last[..length].copy_from_slice(&rest[..length]);
     last
 }
 
@@ -513,20 +186,26 @@ pub enum End {
     Control,
 }
 
-#[inline(always)]
-fn end_of<B: Block>(text: &[u8]) -> End {
-    let (mut strings, mut depth) = (Strings::default(), 0);
-    let (blocks, rest) = text.as_chunks();
-    for (number, bytes) in blocks.iter().enumerate() {
-        match end::<B>(bytes, &mut strings, &mut depth) {
-            End::Open => {}
-            End::At(place) => return End::At(number * BLOCK + place),
-            End::Control => return End::Control,
+struct EndOf<'t>(&'t [u8]);
+
+impl Task for EndOf<'_> {
+    type Output = End;
+
+    #[inline(always)]
+    fn run<B: Block>(self) -> End {
+        let (mut strings, mut depth) = (Strings::default(), 0);
+        let (blocks, rest) = self.0.as_chunks();
+        for (number, bytes) in blocks.iter().enumerate() {
+            match end::<B>(bytes, &mut strings, &mut depth) {
+                End::Open => {}
+                End::At(place) => return End::At(number * BLOCK + place),
+                End::Control => return End::Control,
+            }
         }
-    }
-    match end::<B>(&padded(rest), &mut strings, &mut depth) {
-        End::At(place) => End::At(text.len() - rest.len() + place),
-        other => other,
+        match end::<B>(&padded(rest, b' '), &mut strings, &mut depth) {
+            End::At(place) => End::At(self.0.len() - rest.len() + place),
+            other => other,
+        }
     }
 }
 
@@ -540,20 +219,6 @@ fn end<B: Block>(bytes: &[u8; BLOCK], strings: &mut Strings, depth: &mut u64) ->
         None if controls == 0 => End::Open,
         _ => End::Control,
     }
-}
-
-#[inline(always)]
-fn close_of<B: Block>(kinds: &[u8]) -> Option<usize> {
-    let mut depth = 0;
-    let (blocks, rest) = kinds.as_chunks();
-    for (number, bytes) in blocks.iter().enumerate() {
-        let block = B::load(bytes);
-        if let Some(place) = close(block.opens(), block.closes(), &mut depth) {
-            return Some(number * BLOCK + place);
-        }
-    }
-    let block = B::load(&padded(rest));
-    close(block.opens(), block.closes(), &mut depth).map(|place| kinds.len() - rest.len() + place)
 }
 
 /// Where in a block the last open bracket is closed. `depth`: how many are open before it, and then behind it.

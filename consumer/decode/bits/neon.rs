@@ -6,11 +6,11 @@
 #![allow(unsafe_code)]
 
 use std::arch::aarch64::{
-    uint8x16_t, vandq_u8, vceqq_u8, vcltq_u8, vdupq_n_u8, vgetq_lane_u64, vld1q_u8, vorrq_u8, vpaddq_u8,
-    vqtbl1q_u8, vreinterpretq_u64_u8,
+    uint8x16_t, vandq_u8, vceqq_u8, vcltq_s8, vcltq_u8, vdupq_n_s8, vdupq_n_u8, vgetq_lane_u64, vld1q_u8,
+    vmvnq_u8, vorrq_u8, vpaddq_u8, vreinterpretq_s8_u8, vreinterpretq_u64_u8,
 };
 
-use super::{BLOCK, PREFIX, Prefix};
+use super::{BLOCK, Block as _};
 
 const QUARTER: usize = 16;
 /// A bit of its own for each of eight bytes, twice.
@@ -44,13 +44,6 @@ fn or(a: uint8x16_t, b: uint8x16_t) -> uint8x16_t {
     unsafe { vorrq_u8(a, b) }
 }
 
-/// For each byte the entry of its lower four bits; 0 for what is not ASCII.
-#[inline(always)]
-fn look_up(table: &[u8; QUARTER], a: uint8x16_t) -> uint8x16_t {
-    // Beyond the table there is nothing.
-    unsafe { vqtbl1q_u8(load(table), and(a, all(0x8f))) }
-}
-
 /// A bit for each byte that is all ones; the others are zero.
 #[inline(always)]
 fn bitmap(quarters: [uint8x16_t; 4]) -> u64 {
@@ -60,16 +53,6 @@ fn bitmap(quarters: [uint8x16_t; 4]) -> u64 {
         let pairs = vpaddq_u8(vpaddq_u8(first, second), vpaddq_u8(third, fourth));
         vgetq_lane_u64::<0>(vreinterpretq_u64_u8(vpaddq_u8(pairs, pairs)))
     }
-}
-
-/// The bytes that count and are others.
-#[inline(always)]
-pub fn wrong(found: &[u8; PREFIX], prefix: &Prefix) -> u32 {
-    let same = |from: usize| match (found[from..].first_chunk(), prefix.first[from..].first_chunk()) {
-        (Some(found), Some(first)) => equal(load(found), load(first)),
-        _ => all(0),
-    };
-    !(bitmap([same(0), same(QUARTER), all(0), all(0)]) as u32) & prefix.counts
 }
 
 #[derive(Clone, Copy)]
@@ -113,22 +96,23 @@ impl super::Block for Block {
     }
 
     #[inline(always)]
-    fn ops(self) -> u64 {
-        self.bits(|quarter| equal(look_up(&super::OPS, quarter), or(quarter, all(0x20))))
-    }
-
-    #[inline(always)]
-    fn blanks(self) -> u64 {
-        self.bits(|quarter| equal(look_up(&super::BLANKS, quarter), quarter))
-    }
-
-    #[inline(always)]
     fn controls(self) -> u64 {
         self.bits(|quarter| unsafe { vcltq_u8(quarter, all(0x20)) })
     }
 
     #[inline(always)]
-    fn beyond_ascii(self) -> u64 {
-        self.bits(|quarter| equal(and(quarter, all(0x80)), all(0x80)))
+    fn stops(self) -> u64 {
+        self.bits(|quarter| {
+            // As signed numbers those above 0x7f are below zero.
+            let low = unsafe { vcltq_s8(vreinterpretq_s8_u8(quarter), vdupq_n_s8(0x20)) };
+            or(low, or(equal(quarter, all(b'"')), equal(quarter, all(b'\\'))))
+        })
+    }
+
+    #[inline(always)]
+    fn others(self, bytes: &[u8; BLOCK]) -> u64 {
+        let (mine, Self(theirs)) = (self.0, Self::load(bytes));
+        let other = |at: usize| unsafe { vmvnq_u8(equal(mine[at], theirs[at])) };
+        bitmap([other(0), other(1), other(2), other(3)])
     }
 }

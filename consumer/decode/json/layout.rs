@@ -1,144 +1,163 @@
 //! Layouts: texts that are alike up to what stands in their strings.
 //!
 //! A CloudTrail event is one of few hundred forms: the same keys in the same order, filled in anew. A text that the
-//! parser took shows its layout: the sequence of its marks, the keys that were looked at, and at which mark each field
-//! stands. Another text with the same marks and the same keys is sound for the same reason, and its fields are at the
-//! same marks; nothing needs to be parsed. That holds because JSON's grammar sees of a text its marks, what its
-//! scalars are ([`is_plain_scalar`], asked anew each time) and what its strings are made of, which is excluded for the
-//! text as a whole: no control character, sound UTF-8, and no backslash but before one of few characters, in a string that
-//! nobody reads.
+//! parser took shows its layout: what in it is the same in all such texts ([`Step`]: brackets, commas, the keys that were
+//! looked at, blanks), what is filled in (strings, scalars), and where each field stands. Another text that goes the same
+//! way ([`Ways`]) is sound for the same reason, and its fields are at the same places; nothing needs to be parsed. That
+//! holds because JSON's grammar sees of a text what is the same, and of what is filled in only that it is a string or a
+//! scalar: strings may have no control character, sound UTF-8, and no backslash but before one of few characters, where
+//! nobody reads them; scalars are few-digit numbers and truths.
 //!
 //! So nothing here judges grammar. A text of unknown layout goes to the parser, and so does all that is in any way
 //! special: the parser alone rejects.
 
 use std::cell::RefCell;
 
-use hashbrown::{HashMap, HashTable};
+use hashbrown::HashMap;
 use memchr::memchr;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::Document;
 use super::envelope::{self, Item};
 use super::fields::{self, PLACES, Place};
+use super::marks::{SCALAR, marks};
 use super::node::{Form, Node};
-use super::view::{Marked, View, is_plain_scalar};
-use crate::decode::bits::{Expected, Prefix, SCALAR, Slice};
+use super::view::{Filled, View};
+use super::ways::{self, Behind, Step, Walked, Ways};
+use crate::decode::bits::Kernel;
 use crate::event::Event;
 
-/// A text with more marks is left to the parser each time.
+/// A larger text is left to the parser each time.
+const MOST_TEXT_BYTES: usize = u16::MAX as usize;
+/// Likewise one with more marks.
 const MOST_MARKS: usize = 4096;
-/// Layouts with the same marks and different keys.
-const MOST_ALIKE: usize = 32;
+/// Layouts of the same shape, see [`super::tape::Value::shape`], and different keys.
+const MOST_ALIKE: u8 = 32;
 /// What all layouts may take, in bytes; beyond it they are learned anew.
 const MOST_BYTES: usize = 8 << 20;
-/// Layouts met once, by their hash: only what comes again is learned.
+/// Shapes met once: only what comes again is learned.
 const MET_ONCE: usize = 4096;
-/// Different keys of all layouts.
-const MOST_TEXTS: usize = 8192;
 /// A field that is not there.
 const NOWHERE: u16 = u16::MAX;
+/// The length of a string that is filled in.
+const FILLED_IN: u16 = u16::MAX;
 
 /// The layouts that were learned.
 pub struct Layouts {
+    kernel: Kernel,
     known: Vec<Layout>,
-    /// Of each its number and hash.
-    table: HashTable<(u32, u64)>,
+    ways: Ways,
     /// How often they were learned anew.
     age: u32,
-    /// All keys of all layouts, once: few, and so always near the processor.
-    texts: Vec<Prefix>,
-    numbers: HashMap<Box<str>, u16>,
     bytes: usize,
     met_once: Box<[u64]>,
-}
-
-/// What a text is like.
-#[derive(Clone, Copy)]
-pub struct Looked<'a> {
-    /// The text.
-    pub text: &'a str,
-    /// Its marks.
-    pub marks: Slice<'a>,
-    hash: u64,
-    /// The number of its layout, if it is known and the text is sound, and the age of the number.
-    layout: Option<(u32, u32)>,
+    /// How many have a shape.
+    alike: HashMap<u64, u8>,
 }
 
 /// One layout.
 pub struct Layout {
     kinds: Box<[u8]>,
-    /// Marks of strings that must be the same, keys and texts that an envelope is told by; and which text each is.
-    texts: Box<[Expected]>,
-    /// Marks of scalars.
-    scalars: Box<[u16]>,
+    /// Where each mark is.
+    spots: Box<[Spot]>,
+    /// For each mark that begins a value: the mark behind the value.
+    behind: Box<[u32]>,
     event: u16,
     /// The mark at each [`Place`].
     places: [u16; PLACES],
     resources: Box<[[u16; 2]]>,
-    behind: Box<[u32]>,
-    /// Marks of strings whose text is asked for, in their order: none of them may be escaped.
+    /// Marks of strings whose text is asked for: none of them may be escaped.
     read: Box<[u16]>,
 }
 
-impl Default for Layouts {
-    fn default() -> Self {
-        Self {
-            known: Vec::new(),
-            table: HashTable::new(),
-            age: 0,
-            texts: Vec::new(),
-            numbers: HashMap::new(),
-            bytes: 0,
-            met_once: vec![0; MET_ONCE].into(),
-        }
+/// Where a mark is.
+#[derive(Clone, Copy)]
+pub struct Spot {
+    /// In the literal of this step or right behind it,
+    pub step: u16,
+    /// so many bytes from where that begins.
+    pub offset: u16,
+    length: u16,
+}
+
+impl Spot {
+    /// Of a string that is the same in all texts: how many bytes it has.
+    pub fn length(self) -> Option<usize> {
+        (self.length != FILLED_IN).then_some(self.length.into())
     }
 }
 
 impl Layouts {
-    /// Looks for the layout of a text.
-    #[inline]
-    pub fn look<'a>(&self, text: &'a str, marks: Slice<'a>) -> Looked<'a> {
-        let hash = xxh3_64(marks.kinds);
-        let is_it = |(number, of): &(u32, u64)| {
-            let layout = &self.known[*number as usize];
-            *of == hash
-                && layout.is_of(text, marks, &self.texts)
-                && (!marks.has_backslash || layout.takes_escapes(text, marks))
-        };
-        let layout = self.table.find(hash, is_it).map(|(number, _)| (*number, self.age));
-        Looked { text, marks, hash, layout }
+    /// None yet.
+    pub fn new(kernel: Kernel) -> Self {
+        Self {
+            kernel,
+            known: Vec::new(),
+            ways: Ways::default(),
+            age: 0,
+            bytes: 0,
+            met_once: vec![0; MET_ONCE].into(),
+            alike: HashMap::new(),
+        }
     }
 
-    /// The layout that was found, if it is still there.
-    #[inline]
-    pub fn get(&self, looked: &Looked<'_>) -> Option<&Layout> {
-        let (number, age) = looked.layout?;
-        if age == self.age { self.known.get(number as usize) } else { None }
+    /// Changes when numbers of layouts become those of others.
+    pub fn age(&self) -> u32 {
+        self.age
     }
 
-    /// Takes note of a text that the parser took and whose layout is not known.
-    pub fn learn(&mut self, looked: &Looked<'_>) {
-        let Looked { text, marks, hash, .. } = *looked;
-        if marks.has_backslash {
+    /// Places that [`Layouts::walk`] may write.
+    pub fn most_steps(&self) -> usize {
+        self.ways.most_steps()
+    }
+
+    /// Looks for a value of known layout that a text begins with. Where its steps begin is written to `places`.
+    #[inline]
+    pub fn walk(&self, text: &[u8], places: &mut [u32]) -> Option<Walked> {
+        let walked = self.ways.walk(self.kernel, text, places)?;
+        if walked.beyond_ascii | walked.has_backslash && !self.is_sound(text, &walked, places) {
+            return None;
+        }
+        Some(walked)
+    }
+
+    /// Whether a text with what is not ASCII is UTF-8, and one with backslashes has them where nobody reads.
+    #[cold]
+    fn is_sound(&self, text: &[u8], walked: &Walked, places: &[u32]) -> bool {
+        let Ok(text) = std::str::from_utf8(&text[..walked.end]) else { return false };
+        let layout = &self.known[walked.layout as usize];
+        !walked.has_backslash || layout.filled(text, places).are_unescaped(&layout.read)
+    }
+
+    /// A layout by its number, if it is still there.
+    #[inline]
+    pub fn get(&self, layout: u32, age: u32) -> Option<&Layout> {
+        if age == self.age { self.known.get(layout as usize) } else { None }
+    }
+
+    /// Takes note of a text that the parser took, whose layout is not known and whose shape is this.
+    pub fn learn(&mut self, text: &str, shape: u64) {
+        if text.len() > MOST_TEXT_BYTES || memchr(b'\\', text.as_bytes()).is_some() {
             return;
         }
-        let met_once = &mut self.met_once[hash as usize % MET_ONCE];
-        if *met_once != hash {
-            *met_once = hash;
+        let met_once = &mut self.met_once[shape as usize % MET_ONCE];
+        if *met_once != shape {
+            *met_once = shape;
             return;
         }
-        let alike = self.table.iter_hash(hash).filter(|(_, of)| *of == hash).count();
-        if marks.kinds.len() > MOST_MARKS || alike >= MOST_ALIKE {
+        if self.alike.get(&shape).is_some_and(|alike| *alike >= MOST_ALIKE) {
             return;
         }
-        if self.bytes > MOST_BYTES || self.texts.len() > MOST_TEXTS {
-            *self = Self { age: self.age.wrapping_add(1), ..Self::default() };
+        let Some((layout, steps)) = Layout::of(text) else { return };
+        let (size, number) = (layout.size(), self.known.len() as u32);
+        let is_full = self.bytes + self.ways.bytes() > MOST_BYTES || !self.ways.has_room(&steps);
+        if is_full {
+            *self = Self { age: self.age.wrapping_add(1), ..Self::new(self.kernel) };
         }
-        let Some(layout) = Layout::of(text, marks, |text| self.number_of(text)) else { return };
-        self.bytes += layout.size();
-        let number = self.known.len() as u32;
-        self.known.push(layout);
-        self.table.insert_unique(hash, (number, hash), |(_, hash)| *hash);
+        *self.alike.entry(shape).or_default() += 1;
+        if !is_full && self.ways.add(&steps, number) {
+            self.bytes += size;
+            self.known.push(layout);
+        }
     }
 
     /// How many there are.
@@ -150,109 +169,123 @@ impl Layouts {
     /// What they take.
     #[cfg(test)]
     pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// The number of a text among all.
-    fn number_of(&mut self, text: &str) -> Option<u16> {
-        if let Some(number) = self.numbers.get(text) {
-            return Some(*number);
-        }
-        let number = u16::try_from(self.texts.len()).ok()?;
-        self.texts.push(Prefix::new(format!("{text}\"").into_bytes()));
-        self.numbers.insert(text.into(), number);
-        Some(number)
+        self.bytes + self.ways.bytes()
     }
 }
 
 impl Layout {
-    /// Of a sound text that holds one event; none if it holds anything else.
-    fn of(text: &str, marks: Slice<'_>, mut number_of: impl FnMut(&str) -> Option<u16>) -> Option<Self> {
-        let kinds = marks.kinds;
-        let behind = behind(kinds)?;
-        let marked = Marked { text, marks, behind: &behind };
+    /// Of a sound text that holds one event, and its steps; none if it holds anything else.
+    fn of(text: &str) -> Option<(Self, Vec<Step>)> {
+        let (at, kinds) = marks(text.as_bytes());
+        if kinds.len() > MOST_MARKS {
+            return None;
+        }
+        let behind = behind(&kinds)?;
+        let mut layout = Self::all_the_same(&at, kinds, behind);
+        let filled = layout.filled(text, &[0]);
         let asked = RefCell::default();
         let (mut events, mut others) = (Vec::new(), 0);
-        envelope::open(Asked { view: View::new(&marked, 0), asked: &asked }, &mut |item| match item {
+        envelope::open(Asked { view: View::new(&filled, 0), asked: &asked }, &mut |item| match item {
             Item::Event(event) => events.push(event),
             _ => others += 1,
         });
         let ([event], 0) = (&events[..], others) else { return None };
         let fields = fields::find(*event);
         let mark = |value: Option<Asked>| value.map_or(NOWHERE, |value| value.view.mark() as u16);
+        let event = event.view.mark() as u16;
         let places = fields.at.map(mark);
-        let resources = fields.resources.iter().map(|arns| arns.map(mark)).collect();
+        let resources: Box<[[u16; 2]]> = fields.resources.iter().map(|arns| arns.map(mark)).collect();
         let mut asked = asked.take();
         asked.sort_unstable();
         asked.dedup();
-        let in_resources = fields.resources.iter().flatten().map(|value| mark(*value));
-        let mut read: Vec<u16> = asked.iter().copied().chain(places).chain(in_resources).collect();
-        read.sort_unstable();
-        let number = |mark: u16| Some(Expected { mark, prefix: number_of(marked.string(mark.into())?)? });
-        let texts: Option<_> = asked.into_iter().map(number).collect();
-        let scalars =
-            (0..kinds.len()).filter(|mark| kinds[*mark] == SCALAR).map(|mark| mark as u16).collect();
-        Some(Self {
+        let values = places.iter().chain(resources.iter().flatten());
+        let is_text = |mark: &&u16| layout.kinds.get(usize::from(**mark)) == Some(&b'"');
+        let read = asked.iter().chain(values).filter(is_text).copied().collect();
+        let steps = layout.fill_in(text, &at, &asked);
+        Some((Self { event, places, resources, read, ..layout }, steps))
+    }
+
+    /// As if all of a text was one literal.
+    fn all_the_same(at: &[usize], kinds: Vec<u8>, behind: Vec<u32>) -> Self {
+        let spot = |mark: usize| {
+            let next = at.get(mark + 1).copied().unwrap_or_default();
+            let length = next.saturating_sub(at[mark] + 1) as u16;
+            Spot { step: 0, offset: at[mark] as u16, length }
+        };
+        Self {
+            spots: (0..at.len()).map(spot).collect(),
             kinds: kinds.into(),
-            texts: texts?,
-            scalars,
-            event: event.view.mark() as u16,
-            places,
-            resources,
             behind: behind.into(),
-            read: read.into(),
-        })
+            event: 0,
+            places: [NOWHERE; PLACES],
+            resources: Box::default(),
+            read: Box::default(),
+        }
     }
 
-    fn is_of(&self, text: &str, marks: Slice<'_>, texts: &[Prefix]) -> bool {
-        let marked = self.marked(text, marks);
-        *self.kinds == *marks.kinds
-            && marks.are_behind(text.as_bytes(), &self.texts, texts)
-            && self.scalars.iter().all(|mark| marked.scalar((*mark).into()).is_some_and(is_plain_scalar))
-    }
-
-    /// Whether in a text with backslashes all that is escaped is sound beyond doubt, and stands in strings that nobody
-    /// reads.
-    #[cold]
-    fn takes_escapes(&self, text: &str, marks: Slice<'_>) -> bool {
-        let (bytes, mut next) = (text.as_bytes(), 0);
-        while let Some(found) = memchr(b'\\', &bytes[next..]) {
-            let begin = next + found;
-            if !bytes.get(begin + 1).is_some_and(|byte| br#""\/bfnrt"#.contains(byte)) {
-                return false;
-            }
-            next = begin + 2;
-            let behind = marks.at.partition_point(|place| ((place - marks.base) as usize) < begin);
-            let is_read = |string: usize| self.read.binary_search(&(string as u16)).is_ok();
-            if behind.checked_sub(1).is_none_or(is_read) {
-                return false;
+    /// Parts a text into steps: strings are filled in but those that were asked for, and so are scalars but `null`, in
+    /// the place of which other values often stand.
+    fn fill_in(&mut self, text: &str, at: &[usize], asked: &[u16]) -> Vec<Step> {
+        let (text, mut steps, mut begin, mut mark) = (text.as_bytes(), Vec::new(), 0, 0);
+        let spots = &mut self.spots;
+        while mark < at.len() {
+            let next = at.get(mark + 1).copied().unwrap_or(text.len());
+            let (end, behind, filled_to) = match self.kinds[mark] {
+                b'"' if asked.binary_search(&(mark as u16)).is_err() => (at[mark] + 1, Behind::Text, next),
+                SCALAR if !text[at[mark]..].starts_with(b"null") => {
+                    let length = text[at[mark]..next].trim_ascii_end().len();
+                    (at[mark], Behind::Scalar, at[mark] + length)
+                }
+                // A string that is the same has a mark at its end.
+                kind => {
+                    let marks = if kind == b'"' { 2 } else { 1 };
+                    for mark in mark..mark + marks {
+                        spots[mark] = spot(steps.len(), at[mark] - begin, spots[mark].length);
+                    }
+                    mark += marks;
+                    continue;
+                }
+            };
+            let first = steps.len();
+            push(&mut steps, &text[begin..end], behind);
+            // In the last step of the literal, or right behind it.
+            let offset = at[mark] - begin - ways::MOST_BYTES * (steps.len() - 1 - first);
+            spots[mark] = Spot { step: (steps.len() - 1) as u16, offset: offset as u16, length: FILLED_IN };
+            begin = filled_to;
+            mark += 1;
+            if behind == Behind::Text {
+                spots[mark] = spot(steps.len(), 0, 0);
+                mark += 1;
             }
         }
-        true
+        push(&mut steps, &text[begin..], Behind::Literal);
+        steps
     }
 
     /// A text of this layout, ready to be looked at.
-    pub fn marked<'a>(&'a self, text: &'a str, marks: Slice<'a>) -> Marked<'a> {
-        Marked { text, marks, behind: &self.behind }
+    #[inline]
+    pub fn filled<'a>(&'a self, text: &'a str, places: &'a [u32]) -> Filled<'a> {
+        let Self { kinds, spots, behind, .. } = self;
+        Filled { text, places, kinds, spots, behind }
     }
 
     /// The id of the event in a text of this layout.
     #[inline]
-    pub fn id<'a>(&'a self, of: &Looked<'a>) -> Option<&'a str> {
+    pub fn id<'a>(&'a self, text: &'a str, places: &'a [u32]) -> Option<&'a str> {
         let mark = usize::from(self.places[Place::Id as usize]);
-        let is_text = of.marks.kinds.get(mark) == Some(&b'"');
-        self.marked(of.text, of.marks).string(mark).filter(|_| is_text)
+        let is_text = self.kinds.get(mark) == Some(&b'"');
+        self.filled(text, places).string(mark).filter(|_| is_text)
     }
 
     /// The event in a text of this layout.
-    pub fn event<'a>(&self, marked: &'a Marked<'a>) -> View<'a> {
-        View::new(marked, self.event.into())
+    pub fn event<'a>(&self, filled: &'a Filled<'a>) -> View<'a> {
+        View::new(filled, self.event.into())
     }
 
     /// Reads the fields of the event in a text of this layout.
     #[inline]
-    pub fn tell<'a>(&self, marked: &'a Marked<'a>, fragment: &mut Document, event: &mut Event<'a>) {
-        let view = |mark: u16| (mark != NOWHERE).then(|| View::new(marked, mark.into()));
+    pub fn tell<'a>(&self, filled: &'a Filled<'a>, fragment: &mut Document, event: &mut Event<'a>) {
+        let view = |mark: u16| (mark != NOWHERE).then(|| View::new(filled, mark.into()));
         let places = |place: Place| view(self.places[place as usize]);
         fields::tell(places, self.resources.iter().map(|arns| arns.map(view)), fragment, event);
     }
@@ -260,12 +293,29 @@ impl Layout {
     fn size(&self) -> usize {
         size_of::<Self>()
             + self.kinds.len()
+            + size_of_val(&*self.spots)
             + size_of_val(&*self.behind)
-            + size_of_val(&*self.scalars)
-            + size_of_val(&*self.texts)
             + size_of_val(&*self.read)
             + size_of_val(&*self.resources)
     }
+}
+
+/// A mark so many bytes behind the beginning of a literal, of which this is the first step.
+fn spot(step: usize, offset: usize, length: u16) -> Spot {
+    Spot {
+        step: (step + offset / ways::MOST_BYTES) as u16,
+        offset: (offset % ways::MOST_BYTES) as u16,
+        length,
+    }
+}
+
+/// Appends a literal, in as many steps as it takes.
+fn push(steps: &mut Vec<Step>, literal: &[u8], behind: Behind) {
+    let count = literal.len().div_ceil(ways::MOST_BYTES);
+    steps.extend(literal.chunks(ways::MOST_BYTES).enumerate().map(|(number, part)| Step {
+        literal: part.into(),
+        behind: if number + 1 == count { behind } else { Behind::Literal },
+    }));
 }
 
 /// For each mark that begins a value the mark behind it; none if brackets are not in pairs.

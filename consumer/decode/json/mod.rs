@@ -3,30 +3,33 @@
 //! Enters: the text of one JSON value. Leaves: the events in it, borrowed from buffers that are used again for the
 //! next text; nothing is allocated for an event.
 //!
-//! Two readers give the same. `document` parses a text whole. `layout` remembers where the fields of such texts
-//! were, and finds them in the next ones of the same layout without parsing. Only `document` and `tape` name the
-//! parser.
+//! Two readers give the same. `document` parses a text whole. `layout` remembers how such texts are made, and finds
+//! the fields of the next ones of the same layout on the way (`ways`), without parsing. Only `document`, `tape` and
+//! `unparsed` name the parser.
 
 mod document;
 mod envelope;
 mod fields;
+mod known;
 mod layout;
+mod marks;
 mod node;
 mod surrogate;
 mod tape;
 mod unparsed;
 mod value;
 mod view;
+mod ways;
 
 use document::Document;
 use envelope::Item;
 use layout::Layouts;
 use unparsed::Unparsed;
 
-pub use layout::Looked;
+pub use known::{Known, Located};
 pub use value::Value;
 
-use super::bits::{Kernel, Marks, Slice};
+use super::bits::Kernel;
 use crate::event::Event;
 use crate::totals::{EventRejection, RecordRejection};
 
@@ -61,14 +64,11 @@ impl Unreadable {
     }
 }
 
-/// A text above this size is always parsed: its marks would take several times its own room.
-const MOST_MARKED_BYTES: usize = 1 << 20;
-
 /// A reader with its buffers.
 pub struct JsonReader {
     document: Document,
     parser: Parser,
-    marks: Marks,
+    known: Known,
     layouts: Option<Layouts>,
 }
 
@@ -82,27 +82,23 @@ struct Parser {
 impl JsonReader {
     /// A reader that takes values nested up to `max_depth`.
     pub fn new(max_depth: usize) -> Self {
-        match Kernel::best() {
-            // To mark a text without such instructions takes longer than to parse it (benches/decode.rs).
-            Kernel::Portable => Self::parsing(max_depth),
-            kernel => Self::with_kernel(max_depth, kernel),
-        }
+        Self::with_kernel(max_depth, Kernel::best())
     }
 
     /// The same by these instructions, for tests and benches.
     pub fn with_kernel(max_depth: usize, kernel: Kernel) -> Self {
-        let document = || Document::new(max_depth);
-        Self {
-            document: document(),
-            parser: Parser { message: document(), fragment: document() },
-            marks: Marks::new(kernel),
-            layouts: Some(Layouts::default()),
-        }
+        Self { layouts: Some(Layouts::new(kernel)), ..Self::parsing(max_depth) }
     }
 
     /// A reader that parses every text: the reference, for tests and benches.
     pub fn parsing(max_depth: usize) -> Self {
-        Self { layouts: None, ..Self::with_kernel(max_depth, Kernel::Portable) }
+        let document = || Document::new(max_depth);
+        Self {
+            document: document(),
+            parser: Parser { message: document(), fragment: document() },
+            known: Known::default(),
+            layouts: None,
+        }
     }
 
     /// Reads one value, whatever envelope it is, and gives what it holds to `found`, in order.
@@ -110,45 +106,52 @@ impl JsonReader {
     /// # Errors
     /// The text is not one sound JSON value; `found` was then not called.
     pub fn read(&mut self, text: &[u8], mut found: impl FnMut(Found<'_>)) -> Result<(), Unreadable> {
-        let Self { document, parser, marks, layouts } = self;
-        let Some(layouts) = layouts else { return parser.read(document, text, &mut found) };
-        match plain(text, marks) {
-            Some(plain) => {
-                let looked = layouts.look(plain, marks.all());
-                known_or_parsed(layouts, document, parser, &looked, &mut found)
+        let Self { document, parser, known, layouts } = self;
+        let Some(layouts) = layouts else {
+            return parser.read(document, text, &mut found).map(|_| ());
+        };
+        known.clear();
+        if known.locate(layouts, text) == Some(text.len()) {
+            known.keep();
+            if let Some(located) = known.of(0, text) {
+                tell(layouts, document, parser, &located, &mut found);
+                return Ok(());
             }
-            None => parser.read(document, text, &mut found),
         }
+        parsed(layouts, document, parser, text, &mut found)
     }
 
-    /// Looks at a text that was marked already, and in which nothing is odd, before it is read: where its event's id is
-    /// may be known from that ([`JsonReader::id`]). The marks are the text's. None: it is to be read as any other.
+    /// Looks for a value of known layout that a text begins with: one past its end. Where all is in it is taken down if
+    /// [`Known::keep`] follows.
     #[inline]
-    pub(super) fn look<'a>(&self, text: &'a [u8], marks: Slice<'a>) -> Option<Looked<'a>> {
-        Some(self.layouts.as_ref()?.look(utf8(text, marks.is_ascii)?, marks))
+    pub(super) fn locate(&self, text: &[u8], known: &mut Known) -> Option<usize> {
+        known.locate(self.layouts.as_ref()?, text)
     }
 
-    /// The id of the event in a text that was looked at, if it is known where that is.
+    /// The id of the event in a text that was located.
     #[inline]
-    pub(super) fn id<'a>(&'a self, looked: &Looked<'a>) -> Option<&'a str> {
-        self.layouts.as_ref()?.get(looked)?.id(looked)
+    pub(super) fn id<'a>(&'a self, located: &Located<'a>) -> Option<&'a str> {
+        located.layout(self.layouts.as_ref()?)?.id(located.text, located.places)
     }
 
-    /// Reads a text that was looked at.
+    /// Reads a text that was located.
     ///
     /// # Errors
     /// The text is not one sound JSON value; `found` was then not called.
     #[inline]
-    pub(super) fn read_looked(
+    pub(super) fn read_located(
         &mut self,
-        looked: &Looked<'_>,
+        located: &Located<'_>,
         mut found: impl FnMut(Found<'_>),
     ) -> Result<(), Unreadable> {
-        let Self { document, parser, layouts, .. } = self;
-        match layouts {
-            Some(layouts) => known_or_parsed(layouts, document, parser, looked, &mut found),
-            None => parser.read(document, looked.text.as_bytes(), &mut found),
+        if let Some(layouts) = &self.layouts
+            && located.layout(layouts).is_some()
+        {
+            tell(layouts, &mut self.document, &mut self.parser, located, &mut found);
+            return Ok(());
         }
+        // Layouts were learned anew meanwhile.
+        self.read(located.text.as_bytes(), found)
     }
 
     /// Parses a text and throws the result away: what the parser alone costs, for benches.
@@ -164,69 +167,54 @@ impl JsonReader {
         for document in [&mut self.document, &mut self.parser.message, &mut self.parser.fragment] {
             document.shrink(keep_bytes);
         }
-        self.marks.shrink(keep_bytes);
     }
 }
 
-/// Reads a text by its layout, or parses it and learns its layout.
+/// Tells what is in a text of known layout.
 #[inline]
-fn known_or_parsed(
+fn tell(
+    layouts: &Layouts,
+    document: &mut Document,
+    parser: &mut Parser,
+    located: &Located<'_>,
+    found: &mut impl FnMut(Found<'_>),
+) {
+    let Some(layout) = located.layout(layouts) else { return };
+    let filled = layout.filled(located.text, located.places);
+    let mut event = Event::default();
+    layout.tell(&filled, &mut parser.fragment, &mut event);
+    if located.has_backslash {
+        // Whoever asks for more than the event's fields gets it from the parser.
+        let unparsed: &dyn unparsed::Event = &Unparsed::new(located.text, document);
+        found(Found::Event(&event, unparsed.into()));
+    } else {
+        found(Found::Event(&event, layout.event(&filled).into()));
+    }
+}
+
+/// Parses a text and learns its layout.
+fn parsed(
     layouts: &mut Layouts,
     document: &mut Document,
     parser: &mut Parser,
-    looked: &Looked<'_>,
+    text: &[u8],
     found: &mut impl FnMut(Found<'_>),
 ) -> Result<(), Unreadable> {
-    if let Some(layout) = layouts.get(looked) {
-        let marked = layout.marked(looked.text, looked.marks);
-        let mut event = Event::default();
-        layout.tell(&marked, &mut parser.fragment, &mut event);
-        if looked.marks.has_backslash {
-            // Whoever asks for more than the event's fields gets it from the parser.
-            let unparsed: &dyn unparsed::Event = &Unparsed::new(looked.text, document);
-            found(Found::Event(&event, unparsed.into()));
-        } else {
-            found(Found::Event(&event, layout.event(&marked).into()));
-        }
-        return Ok(());
+    let shape = parser.read(document, text, found)?;
+    if let Ok(text) = std::str::from_utf8(text) {
+        layouts.learn(text, shape);
     }
-    parser.read(document, looked.text.as_bytes(), found)?;
-    // It may be that it was looked at before the text before it taught its layout.
-    layouts.learn(looked);
     Ok(())
 }
 
-/// Marks a text. None if there is anything in it of which its marks don't tell whether it is sound.
-#[inline]
-fn plain<'a>(text: &'a [u8], marks: &mut Marks) -> Option<&'a str> {
-    if text.len() > MOST_MARKED_BYTES {
-        return None;
-    }
-    let seen = marks.mark(text);
-    let is_odd = seen.control_in_string || seen.open_string;
-    if is_odd { None } else { utf8(text, marks.all().is_ascii) }
-}
-
-/// The text, if it is UTF-8. Nearly every one is ASCII, as was seen when it was marked.
-#[allow(unsafe_code)]
-#[inline]
-fn utf8(text: &[u8], is_ascii: bool) -> Option<&str> {
-    if is_ascii {
-        debug_assert!(text.is_ascii());
-        // SAFETY: ASCII is UTF-8. All marks come with what was seen in the text that they are of; benches/decode.rs has
-        // what asking once more costs.
-        return Some(unsafe { std::str::from_utf8_unchecked(text) });
-    }
-    std::str::from_utf8(text).ok()
-}
-
 impl Parser {
+    /// Parses a text and returns its shape.
     fn read(
         &mut self,
         document: &mut Document,
         text: &[u8],
         found: &mut impl FnMut(Found<'_>),
-    ) -> Result<(), Unreadable> {
+    ) -> Result<u64, Unreadable> {
         let Self { message, fragment } = self;
         document.read(text, |value| {
             envelope::open(value, &mut |item| match item {
@@ -241,6 +229,7 @@ impl Parser {
                 }
                 item => give(item, fragment, found),
             });
+            value.shape()
         })
     }
 }

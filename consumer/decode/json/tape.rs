@@ -17,6 +17,19 @@ impl<'a> Value<'a> {
         Self { entries }
     }
 
+    /// Hash of what values there are, in their order, whatever their keys and texts are.
+    pub fn shape(self) -> u64 {
+        self.entries.iter().fold(0, |hash: u64, entry| {
+            let kind = match entry {
+                Entry::Static(_) => 0,
+                Entry::String(_) => 1,
+                Entry::Array { len, .. } => 2 + 2 * *len as u64,
+                Entry::Object { len, .. } => 3 + 2 * *len as u64,
+            };
+            (hash.rotate_left(5) ^ kind).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        })
+    }
+
     fn elements(self) -> Option<impl Iterator<Item = Self>> {
         let Some(Entry::Array { len, .. }) = self.entries.first() else { return None };
         let mut rest = &self.entries[1..];

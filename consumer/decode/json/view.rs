@@ -1,17 +1,23 @@
-//! A value in a text that was marked and whose marks are known to be sound.
+//! A value in a text of a known layout.
 
+use memchr::memchr;
 use trailmeter_rules::event::{Json, JsonKind, Number};
 
+use super::layout::Spot;
+use super::marks::SCALAR;
 use super::node::{Form, Node};
-use crate::decode::bits::{SCALAR, Slice};
 
-/// A text without a backslash and its marks, which make sound JSON.
+/// A text of a known layout: what is filled in, and where.
 #[derive(Clone, Copy)]
-pub struct Marked<'a> {
+pub struct Filled<'a> {
     /// The text.
     pub text: &'a str,
-    /// Its marks.
-    pub marks: Slice<'a>,
+    /// Where in it each step begins.
+    pub places: &'a [u32],
+    /// The byte of each mark; [`SCALAR`] for a scalar.
+    pub kinds: &'a [u8],
+    /// Where each mark is.
+    pub spots: &'a [Spot],
     /// For each mark that begins a value: the mark behind the value.
     pub behind: &'a [u32],
 }
@@ -19,37 +25,47 @@ pub struct Marked<'a> {
 /// A value: the mark that it begins with.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
-    of: &'a Marked<'a>,
+    of: &'a Filled<'a>,
     mark: usize,
 }
 
-impl<'a> Marked<'a> {
+impl<'a> Filled<'a> {
     /// The string that begins with this mark.
     #[inline]
     pub fn string(&self, mark: usize) -> Option<&'a str> {
-        let Slice { at, base, .. } = self.marks;
-        let [open, close] = *at.get(mark..mark + 2)?.first_chunk()?;
-        self.text.get((open - base) as usize + 1..(close - base) as usize)
+        let spot = *self.spots.get(mark)?;
+        let step = usize::from(spot.step);
+        let begin = *self.places.get(step)? as usize + usize::from(spot.offset) + 1;
+        let end = match spot.length() {
+            Some(length) => begin + length,
+            None => *self.places.get(step + 1)? as usize,
+        };
+        self.text.get(begin..end)
+    }
+
+    fn at(&self, mark: usize) -> Option<usize> {
+        let spot = self.spots.get(mark)?;
+        Some(*self.places.get(usize::from(spot.step))? as usize + usize::from(spot.offset))
     }
 
     /// The scalar that begins with this mark.
     #[inline]
     pub fn scalar(&self, mark: usize) -> Option<&'a [u8]> {
-        let Slice { at, base, .. } = self.marks;
-        let text = self.text.as_bytes();
-        let begin = (at.get(mark)? - base) as usize;
-        let mut end = at.get(mark + 1).map_or(text.len(), |next| (next - base) as usize);
-        while matches!(text.get(end.wrapping_sub(1)), Some(b' ' | b'\t' | b'\r' | b'\n')) {
-            end -= 1;
-        }
-        text.get(begin..end)
+        let end = self.at(mark + 1).unwrap_or(self.text.len());
+        Some(self.text.as_bytes().get(self.at(mark)?..end)?.trim_ascii_end())
+    }
+
+    /// Whether there is no backslash in the strings that begin with these marks.
+    pub fn are_unescaped(&self, strings: &[u16]) -> bool {
+        let is_unescaped = |string: &str| memchr(b'\\', string.as_bytes()).is_none();
+        strings.iter().all(|mark| self.string(usize::from(*mark)).is_some_and(is_unescaped))
     }
 }
 
 impl<'a> View<'a> {
     /// The value that begins with this mark.
     #[inline]
-    pub fn new(of: &'a Marked<'a>, mark: usize) -> Self {
+    pub fn new(of: &'a Filled<'a>, mark: usize) -> Self {
         Self { of, mark }
     }
 
@@ -59,7 +75,7 @@ impl<'a> View<'a> {
     }
 
     fn kind(self) -> u8 {
-        self.of.marks.kinds.get(self.mark).copied().unwrap_or(SCALAR)
+        self.of.kinds.get(self.mark).copied().unwrap_or(SCALAR)
     }
 
     fn at(self, mark: usize) -> Self {
@@ -80,7 +96,7 @@ impl<'a> View<'a> {
 
     /// The marks between a pair of brackets that keys or elements begin with. `visit` gives the mark of the value.
     fn each_part(self, first: u8, mut visit: impl FnMut(usize) -> Option<usize>) {
-        let (kinds, behind) = (self.of.marks.kinds, self.of.behind);
+        let (kinds, behind) = (self.of.kinds, self.of.behind);
         let mut part = self.mark + 1;
         if first == b'"' && kinds.get(part) != Some(&first) || kinds.get(part) == Some(&b']') {
             return;
@@ -145,15 +161,11 @@ impl<'a> Json<'a> for View<'a> {
     }
 
     fn member(self, key: &str) -> Option<Self> {
-        let (Slice { at, base, .. }, text) = (self.of.marks, self.of.text.as_bytes());
         let mut last = None;
         self.each_key(|mark| {
             // Most keys differ in their length already.
-            let is_it = |[open, close]: &[u32; 2]| {
-                (close - open) as usize == key.len() + 1
-                    && text.get((open - base) as usize + 1..(close - base) as usize) == Some(key.as_bytes())
-            };
-            if at.get(mark..).and_then(<[u32]>::first_chunk).is_some_and(is_it) {
+            let length = self.of.spots.get(mark).and_then(|spot| spot.length());
+            if length.is_none_or(|length| length == key.len()) && self.of.string(mark) == Some(key) {
                 last = Some(self.at(mark + VALUE_BEHIND_KEY));
             }
             true
@@ -193,25 +205,3 @@ fn scalar(text: &[u8]) -> JsonKind<'_> {
         _ => number().map_or(JsonKind::Null, JsonKind::Number),
     }
 }
-
-/// Whether a scalar is one beyond doubt: `true`, `false`, `null`, or a number of few digits without an exponent.
-#[inline]
-pub fn is_plain_scalar(text: &[u8]) -> bool {
-    matches!(text, b"true" | b"false" | b"null") || is_plain_number(text)
-}
-
-fn is_plain_number(text: &[u8]) -> bool {
-    let digits = text.strip_prefix(b"-").unwrap_or(text);
-    let (whole, fraction) = match digits.iter().position(|byte| *byte == b'.') {
-        Some(point) => (&digits[..point], Some(&digits[point + 1..])),
-        None => (digits, None),
-    };
-    let is_whole = !whole.is_empty() && (whole.len() == 1 || whole[0] != b'0');
-    digits.len() <= MOST_DIGITS
-        && is_whole
-        && whole.iter().all(u8::is_ascii_digit)
-        && fraction.is_none_or(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
-}
-
-/// Numbers up to here are exact in every representation; longer ones are left to the parser.
-const MOST_DIGITS: usize = 15;

@@ -6,7 +6,8 @@ use std::ops::Range;
 use flate2::bufread::MultiGzDecoder;
 
 use crate::decode::compression::Compression;
-use crate::decode::split::{Ending, Marked, Splitter};
+use crate::decode::json::{JsonReader, Known};
+use crate::decode::split::{Ending, Splitter};
 use crate::decode::{Broken, RecordRejection};
 use crate::source::{FileProgress, Span, Units};
 
@@ -52,8 +53,8 @@ pub struct Piece<'a> {
     pub spans: &'a [Span],
     /// As [`Units::broken`].
     pub broken: &'a [Broken],
-    /// The marks of its values, see [`FilePieces::with_marks`].
-    pub marked: Option<&'a Marked>,
+    /// What is known of its values. It is of this text and of no other.
+    pub(crate) known: &'a Known,
     /// How far the file is read with it.
     pub progress: FileProgress,
 }
@@ -119,14 +120,14 @@ impl FilePieces {
         }
     }
 
-    /// Marks pieces, for a reader that takes them where they were read.
-    pub fn with_marks(self, room: Marked) -> Self {
-        Self { splitter: self.splitter.with_marks(room), ..self }
+    /// Uses the room of another file's.
+    pub fn with_room(self, known: Known) -> Self {
+        Self { splitter: self.splitter.with_room(known), ..self }
     }
 
-    /// Gives the buffer and the room for marks back, to be used again.
-    pub fn into_room(self) -> (Vec<u8>, Marked) {
-        (self.buffer, self.splitter.into_marks().unwrap_or_default())
+    /// Gives the buffer and the room back, to be used again.
+    pub fn into_room(self) -> (Vec<u8>, Known) {
+        (self.buffer, self.splitter.into_room())
     }
 
     /// Whether bytes may be appended to it: plain text only.
@@ -140,18 +141,23 @@ impl FilePieces {
     /// # Errors
     /// As [`FilePieces::advance`].
     pub fn next(&mut self, piece_bytes: usize, may_grow: bool) -> io::Result<Next> {
-        let Some(piece) = self.advance(piece_bytes, may_grow)? else { return Ok(Next::Nothing) };
+        let Some(piece) = self.advance(piece_bytes, may_grow, None)? else { return Ok(Next::Nothing) };
         let (text, progress) = (piece.text.to_vec(), piece.progress);
         let Cut { spans, broken, .. } = std::mem::take(&mut self.cut);
         Ok(Next::Piece(Units { text, spans, broken }, progress))
     }
 
     /// The next piece of at most about `piece_bytes`; none if there is nothing more, or not yet. With `may_grow`, an
-    /// end of the file is no end of its text.
+    /// end of the file is no end of its text. The `reader` that will take the piece, there and then, may know its values.
     ///
     /// # Errors
     /// The file can't be read; a fault of its compression is part of the piece instead.
-    pub fn advance(&mut self, piece_bytes: usize, may_grow: bool) -> io::Result<Option<Piece<'_>>> {
+    pub fn advance(
+        &mut self,
+        piece_bytes: usize,
+        may_grow: bool,
+        reader: Option<&JsonReader>,
+    ) -> io::Result<Option<Piece<'_>>> {
         loop {
             let fill = self.fill(piece_bytes)?;
             let ending = match fill {
@@ -163,7 +169,7 @@ impl FilePieces {
             let Cut { text, spans, broken } = &mut self.cut;
             spans.clear();
             broken.clear();
-            let done = self.splitter.cut(&self.buffer[self.held.clone()], ending, spans, broken);
+            let done = self.splitter.cut(&self.buffer[self.held.clone()], ending, reader, spans, broken);
             *text = self.held.start..self.held.start + done;
             self.held.start += done;
             if let Fill::Torn(rejection) = fill {
@@ -229,7 +235,7 @@ impl FilePieces {
             text: &self.buffer[self.cut.text.clone()],
             spans: &self.cut.spans,
             broken: &self.cut.broken,
-            marked: self.splitter.marked(),
+            known: self.splitter.known(),
             progress: FileProgress { offset, context, document, done },
         }
     }
