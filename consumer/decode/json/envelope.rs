@@ -3,7 +3,7 @@
 //! `{"Records":[…]}` and arrays hold events; EventBridge has one under `detail`; CloudWatch Logs has many as strings
 //! under `logEvents`. What is in no envelope is an event itself.
 
-use super::node::{Form, Node};
+use super::node::{Form, Leaf, Node};
 use crate::totals::{EventRejection, RecordRejection};
 
 /// What an envelope holds.
@@ -38,12 +38,12 @@ fn one<'a, V: Node<'a>>(value: V, found: &mut impl FnMut(Item<'a, V>)) {
     if let Some(records) = array(keys.records) {
         return records.each_element(|element| event(element, found));
     }
-    let message_type = keys.message_type.and_then(Node::text);
-    let detail_type = keys.detail_type.and_then(Node::text);
+    let message_type = keys.message_type.and_then(Leaf::text);
+    let detail_type = keys.detail_type.and_then(Leaf::text);
     match (message_type, array(keys.log_events), detail_type, keys.detail) {
         (Some("CONTROL_MESSAGE"), ..) => found(Item::Control),
         (Some("DATA_MESSAGE"), Some(log_events), ..) => {
-            log_events.each_element(|log_event| match log_event.member("message").and_then(Node::text) {
+            log_events.each_element(|log_event| match log_event.member("message").and_then(Leaf::text) {
                 Some(text) => found(Item::Message(text)),
                 None => found(Item::Rejected(EventRejection::NotObject)),
             });

@@ -4,7 +4,7 @@
 //! alone, so that its result serves all events of the same layout. Of a key that stands twice the last counts.
 
 use super::Document;
-use super::node::{Form, Node};
+use super::node::{Form, Leaf, Node};
 use crate::event::{Event, Identity, Odd, Reported, SignatureVersion, TlsVersion};
 
 /// Names and numbers that AWS leaves out of failed sign-ins.
@@ -192,7 +192,7 @@ fn signing<'a, V: Node<'a>>(additional: V) -> [Option<V>; 2] {
 
 /// Reads what was found into `event`. `at` gives the value at a place.
 #[inline]
-pub fn tell<'a, V: Node<'a>>(
+pub fn tell<'a, V: Leaf<'a>>(
     at: impl Fn(Place) -> Option<V>,
     mut resources: impl Iterator<Item = [Option<V>; 2]>,
     fragment: &mut Document,
@@ -245,7 +245,7 @@ pub fn tell<'a, V: Node<'a>>(
         arn.filter(|arn| arn.starts_with("arn:"))
     });
     event.tls = text(Place::Tls).map_or(Reported::Missing, TlsVersion::read);
-    let form = |place| at(place).map(Node::form);
+    let form = |place| at(place).map(Leaf::form);
     (event.signature, event.is_presigned) = match at(Place::Additional).map(|value| (value.form(), value)) {
         Some((Form::Text, value)) => signed_within(value.text().unwrap_or_default(), fragment),
         _ => signed(text(Place::Signature), text(Place::Authentication)),
@@ -275,6 +275,6 @@ fn signed(signature: Option<&str>, authentication: Option<&str>) -> (Reported<Si
 
 /// A string that says something.
 #[inline]
-fn says<'a>(value: impl Node<'a>) -> Option<&'a str> {
+fn says<'a>(value: impl Leaf<'a>) -> Option<&'a str> {
     value.text().filter(|text| !text.is_empty() && *text != HIDDEN)
 }

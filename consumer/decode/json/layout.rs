@@ -13,15 +13,15 @@
 
 use std::cell::RefCell;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use memchr::memchr;
 
 use super::Document;
 use super::envelope::{self, Item};
 use super::fields::{self, PLACES, Place};
 use super::marks::{SCALAR, marks};
-use super::node::{Form, Node};
-use super::view::{Filled, View};
+use super::node::{Form, Leaf, Node};
+use super::view::{self, Filled, View};
 use super::ways::{self, Behind, Step, Walked, Ways};
 use crate::decode::bits::Kernel;
 use crate::event::Event;
@@ -30,12 +30,14 @@ use crate::event::Event;
 const MOST_TEXT_BYTES: usize = u16::MAX as usize;
 /// Likewise one with more marks.
 const MOST_MARKS: usize = 4096;
-/// Layouts of the same shape, see [`super::tape::Value::shape`], and different keys.
-const MOST_ALIKE: u8 = 32;
+/// Layouts of the same shape, see [`super::tape::Value::shape`], and different keys or truths.
+const MOST_ALIKE: u8 = 64;
 /// What all layouts may take, in bytes; beyond it they are learned anew.
 const MOST_BYTES: usize = 8 << 20;
 /// Shapes met once: only what comes again is learned.
 const MET_ONCE: usize = 4096;
+/// Fields that have few values, and of a layout nearly always the same.
+const CLOSED_SETS: [Place; 4] = [Place::EventType, Place::Category, Place::IdentityType, Place::IssuerType];
 /// A field that is not there.
 const NOWHERE: u16 = u16::MAX;
 /// The length of a string that is filled in.
@@ -62,11 +64,22 @@ pub struct Layout {
     /// For each mark that begins a value: the mark behind the value.
     behind: Box<[u32]>,
     event: u16,
-    /// The mark at each [`Place`].
-    places: [u16; PLACES],
-    resources: Box<[[u16; 2]]>,
+    places: [Field; PLACES],
+    resources: Box<[[Field; 2]]>,
     /// Marks of strings whose text is asked for: none of them may be escaped.
     read: Box<[u16]>,
+}
+
+/// Where the value at a [`Place`] is.
+#[derive(Clone, Copy)]
+struct Field {
+    spot: Spot,
+    mark: u16,
+    kind: u8,
+}
+
+impl Field {
+    const NOWHERE: Self = Self { spot: Spot { step: 0, offset: 0, length: 0 }, mark: NOWHERE, kind: SCALAR };
 }
 
 /// Where a mark is.
@@ -201,7 +214,12 @@ impl Layout {
         let values = places.iter().chain(resources.iter().flatten());
         let is_text = |mark: &&u16| layout.kinds.get(usize::from(**mark)) == Some(&b'"');
         let read = asked.iter().chain(values).filter(is_text).copied().collect();
-        let steps = layout.fill_in(text, &at, &asked);
+        let closed = CLOSED_SETS.map(|place| places[place as usize]);
+        let same: Vec<u16> =
+            asked.into_iter().chain(closed).chain(layout.truths_of(event, text, &at)).collect();
+        let steps = layout.fill_in(text, &at, &same.into_iter().collect());
+        let field = |mark: u16| layout.field(mark);
+        let (places, resources) = (places.map(field), resources.iter().map(|arns| arns.map(field)).collect());
         Some((Self { event, places, resources, read, ..layout }, steps))
     }
 
@@ -217,22 +235,47 @@ impl Layout {
             kinds: kinds.into(),
             behind: behind.into(),
             event: 0,
-            places: [NOWHERE; PLACES],
+            places: [Field::NOWHERE; PLACES],
             resources: Box::default(),
             read: Box::default(),
         }
     }
 
-    /// Parts a text into steps: strings are filled in but those that were asked for, and so are scalars but `null`, in
-    /// the place of which other values often stand.
-    fn fill_in(&mut self, text: &str, at: &[usize], asked: &[u16]) -> Vec<Step> {
+    /// Marks of `true` and `false` among the members of the event itself.
+    fn truths_of(&self, event: u16, text: &str, at: &[usize]) -> Vec<u16> {
+        let (mut truths, mut depth) = (Vec::new(), 0);
+        for mark in usize::from(event)..at.len() {
+            match self.kinds[mark] {
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth -= 1,
+                SCALAR if depth == 1 && matches!(text.as_bytes()[at[mark]], b't' | b'f') => {
+                    truths.push(mark as u16);
+                }
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
+        }
+        truths
+    }
+
+    /// The value that begins with a mark.
+    fn field(&self, mark: u16) -> Field {
+        let Some(kind) = self.kinds.get(usize::from(mark)) else { return Field::NOWHERE };
+        Field { spot: self.spots[usize::from(mark)], mark, kind: *kind }
+    }
+
+    /// Parts a text into steps: strings are filled in, and so are scalars but `null`, in the place of which other values
+    /// often stand; but for these, which are the same in all texts.
+    fn fill_in(&mut self, text: &str, at: &[usize], same: &HashSet<u16>) -> Vec<Step> {
         let (text, mut steps, mut begin, mut mark) = (text.as_bytes(), Vec::new(), 0, 0);
         let spots = &mut self.spots;
         while mark < at.len() {
             let next = at.get(mark + 1).copied().unwrap_or(text.len());
             let (end, behind, filled_to) = match self.kinds[mark] {
-                b'"' if asked.binary_search(&(mark as u16)).is_err() => (at[mark] + 1, Behind::Text, next),
-                SCALAR if !text[at[mark]..].starts_with(b"null") => {
+                b'"' if !same.contains(&(mark as u16)) => (at[mark] + 1, Behind::Text, next),
+                SCALAR if !same.contains(&(mark as u16)) && !text[at[mark]..].starts_with(b"null") => {
                     let length = text[at[mark]..next].trim_ascii_end().len();
                     (at[mark], Behind::Scalar, at[mark] + length)
                 }
@@ -247,7 +290,8 @@ impl Layout {
                 }
             };
             let first = steps.len();
-            push(&mut steps, &text[begin..end], behind);
+            let expected = (behind == Behind::Text).then(|| expected_length(&text[end..next])).flatten();
+            push(&mut steps, &text[begin..end], behind, expected);
             // In the last step of the literal, or right behind it.
             let offset = at[mark] - begin - ways::MOST_BYTES * (steps.len() - 1 - first);
             spots[mark] = Spot { step: (steps.len() - 1) as u16, offset: offset as u16, length: FILLED_IN };
@@ -258,7 +302,7 @@ impl Layout {
                 mark += 1;
             }
         }
-        push(&mut steps, &text[begin..], Behind::Literal);
+        push(&mut steps, &text[begin..], Behind::Literal, None);
         steps
     }
 
@@ -272,9 +316,8 @@ impl Layout {
     /// The id of the event in a text of this layout.
     #[inline]
     pub fn id<'a>(&'a self, text: &'a str, places: &'a [u32]) -> Option<&'a str> {
-        let mark = usize::from(self.places[Place::Id as usize]);
-        let is_text = self.kinds.get(mark) == Some(&b'"');
-        self.filled(text, places).string(mark).filter(|_| is_text)
+        let Field { spot, kind, .. } = self.places[Place::Id as usize];
+        if kind == b'"' { self.filled(text, places).string_at(spot) } else { None }
     }
 
     /// The event in a text of this layout.
@@ -285,9 +328,9 @@ impl Layout {
     /// Reads the fields of the event in a text of this layout.
     #[inline]
     pub fn tell<'a>(&self, filled: &'a Filled<'a>, fragment: &mut Document, event: &mut Event<'a>) {
-        let view = |mark: u16| (mark != NOWHERE).then(|| View::new(filled, mark.into()));
-        let places = |place: Place| view(self.places[place as usize]);
-        fields::tell(places, self.resources.iter().map(|arns| arns.map(view)), fragment, event);
+        let value = |field: Field| (field.mark != NOWHERE).then_some(InPlace { of: filled, field });
+        let places = |place: Place| value(self.places[place as usize]);
+        fields::tell(places, self.resources.iter().map(|arns| arns.map(value)), fragment, event);
     }
 
     fn size(&self) -> usize {
@@ -309,13 +352,54 @@ fn spot(step: usize, offset: usize, length: u16) -> Spot {
     }
 }
 
+/// The length of a string, if others in its place are most often as long: ids, times, accounts, keys, versions, and words
+/// that all events of a layout have.
+fn expected_length(text: &[u8]) -> Option<u8> {
+    let are = |is_one: &dyn Fn(&u8) -> bool| text.iter().all(is_one);
+    let is_number_like = || {
+        let is_one = |byte: &u8| matches!(byte, b'0'..=b'9' | b'A'..=b'Z' | b'-' | b':' | b'.');
+        are(&is_one) && text.iter().filter(|byte| **byte == b'.').count() < 3
+    };
+    let is_uuid = || text.len() == 36 && are(&|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-'));
+    let is_usual = || USUAL_WORDS.contains(&text) || text.starts_with(b"TLSv");
+    let is_expected = (1..64).contains(&text.len()) && (is_number_like() || is_uuid() || is_usual());
+    is_expected.then_some(text.len() as u8)
+}
+
+/// Words that are the same in most events of a layout.
+const USUAL_WORDS: [&[u8]; 1] = [b"false"];
+
 /// Appends a literal, in as many steps as it takes.
-fn push(steps: &mut Vec<Step>, literal: &[u8], behind: Behind) {
+fn push(steps: &mut Vec<Step>, literal: &[u8], behind: Behind, expected: Option<u8>) {
     let count = literal.len().div_ceil(ways::MOST_BYTES);
     steps.extend(literal.chunks(ways::MOST_BYTES).enumerate().map(|(number, part)| Step {
         literal: part.into(),
         behind: if number + 1 == count { behind } else { Behind::Literal },
+        expected: expected.filter(|_| number + 1 == count),
     }));
+}
+
+/// A value whose place is known: its text is told without a look at its mark.
+#[derive(Clone, Copy)]
+struct InPlace<'a> {
+    of: &'a Filled<'a>,
+    field: Field,
+}
+
+impl<'a> Leaf<'a> for InPlace<'a> {
+    #[inline]
+    fn form(self) -> Form {
+        view::form(self.field.kind)
+    }
+
+    #[inline]
+    fn text(self) -> Option<&'a str> {
+        if self.field.kind == b'"' { self.of.string_at(self.field.spot) } else { None }
+    }
+
+    fn is_true(self) -> bool {
+        View::new(self.of, self.field.mark.into()).is_true()
+    }
 }
 
 /// For each mark that begins a value the mark behind it; none if brackets are not in pairs.
@@ -339,7 +423,7 @@ struct Asked<'n, 'a> {
     asked: &'n RefCell<Vec<u16>>,
 }
 
-impl<'a> Node<'a> for Asked<'_, 'a> {
+impl<'a> Leaf<'a> for Asked<'_, 'a> {
     fn form(self) -> Form {
         self.view.form()
     }
@@ -355,7 +439,9 @@ impl<'a> Node<'a> for Asked<'_, 'a> {
     fn is_true(self) -> bool {
         self.view.is_true()
     }
+}
 
+impl<'a> Node<'a> for Asked<'_, 'a> {
     fn each_member(self, mut visit: impl FnMut(&'a str, Self) -> bool) {
         self.view.each_key(|key| {
             self.asked.borrow_mut().push(key as u16);

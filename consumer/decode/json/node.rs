@@ -13,14 +13,18 @@ pub enum Form {
     Scalar,
 }
 
-/// A value within a text of lifetime `'a`.
-pub trait Node<'a>: Copy {
+/// A value within a text of lifetime `'a`, as far as it says something itself.
+pub trait Leaf<'a>: Copy {
     /// What it is.
     fn form(self) -> Form;
     /// The text of a string.
     fn text(self) -> Option<&'a str>;
     /// Whether it is `true`.
     fn is_true(self) -> bool;
+}
+
+/// A value with all that is in it.
+pub trait Node<'a>: Leaf<'a> {
     /// Hands the members of an object to `visit`, until it says false.
     fn each_member(self, visit: impl FnMut(&'a str, Self) -> bool);
     /// Hands the elements of an array to `visit`.

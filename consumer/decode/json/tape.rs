@@ -3,7 +3,7 @@
 use simd_json::{Node as Entry, StaticNode};
 use trailmeter_rules::event::{Json, JsonKind, Number};
 
-use super::node::{Form, Node};
+use super::node::{Form, Leaf, Node};
 
 /// A value and all that is in it.
 #[derive(Clone, Copy)]
@@ -60,7 +60,7 @@ fn take<'a>(rest: &mut &'a [Entry<'a>]) -> Option<Value<'a>> {
     Some(Value { entries })
 }
 
-impl<'a> Node<'a> for Value<'a> {
+impl<'a> Leaf<'a> for Value<'a> {
     fn form(self) -> Form {
         match self.entries.first() {
             Some(Entry::String(_)) => Form::Text,
@@ -80,7 +80,9 @@ impl<'a> Node<'a> for Value<'a> {
     fn is_true(self) -> bool {
         matches!(self.entries.first(), Some(Entry::Static(StaticNode::Bool(true))))
     }
+}
 
+impl<'a> Node<'a> for Value<'a> {
     fn each_member(self, mut visit: impl FnMut(&'a str, Self) -> bool) {
         let _ = self.members().all(|(key, value)| visit(key, value));
     }

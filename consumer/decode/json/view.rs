@@ -5,7 +5,7 @@ use trailmeter_rules::event::{Json, JsonKind, Number};
 
 use super::layout::Spot;
 use super::marks::SCALAR;
-use super::node::{Form, Node};
+use super::node::{Form, Leaf, Node};
 
 /// A text of a known layout: what is filled in, and where.
 #[derive(Clone, Copy)]
@@ -33,7 +33,12 @@ impl<'a> Filled<'a> {
     /// The string that begins with this mark.
     #[inline]
     pub fn string(&self, mark: usize) -> Option<&'a str> {
-        let spot = *self.spots.get(mark)?;
+        self.string_at(*self.spots.get(mark)?)
+    }
+
+    /// The string that begins with the mark there.
+    #[inline]
+    pub fn string_at(&self, spot: Spot) -> Option<&'a str> {
         let step = usize::from(spot.step);
         let begin = *self.places.get(step)? as usize + usize::from(spot.offset) + 1;
         let end = match spot.length() {
@@ -110,18 +115,24 @@ impl<'a> View<'a> {
     }
 }
 
+/// What a value is that begins with a mark of this kind.
+#[inline]
+pub fn form(kind: u8) -> Form {
+    match kind {
+        b'"' => Form::Text,
+        b'{' => Form::Object,
+        b'[' => Form::Array,
+        _ => Form::Scalar,
+    }
+}
+
 /// A key's two quotes and its colon.
 const VALUE_BEHIND_KEY: usize = 3;
 
-impl<'a> Node<'a> for View<'a> {
+impl<'a> Leaf<'a> for View<'a> {
     #[inline]
     fn form(self) -> Form {
-        match self.kind() {
-            b'"' => Form::Text,
-            b'{' => Form::Object,
-            b'[' => Form::Array,
-            _ => Form::Scalar,
-        }
+        form(self.kind())
     }
 
     #[inline]
@@ -132,7 +143,9 @@ impl<'a> Node<'a> for View<'a> {
     fn is_true(self) -> bool {
         self.kind() == SCALAR && self.of.scalar(self.mark) == Some(b"true")
     }
+}
 
+impl<'a> Node<'a> for View<'a> {
     fn each_member(self, mut visit: impl FnMut(&'a str, Self) -> bool) {
         self.each_key(|key| {
             let (name, value) = self.member_at(key);

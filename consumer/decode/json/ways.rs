@@ -18,6 +18,8 @@ const MOST_LITERALS: usize = 8192;
 const KEY_BYTES: usize = 8;
 /// How many times a fork's table is doubled so that no two keys share a place.
 const LARGER_TABLES: u32 = 5;
+/// No length that is expected.
+const UNKNOWN: u8 = u8::MAX;
 /// No node.
 const NONE: u32 = u32::MAX;
 
@@ -39,6 +41,8 @@ pub struct Step {
     pub literal: Box<[u8]>,
     /// What stands behind them.
     pub behind: Behind,
+    /// How long the string behind them is going to be, if that can be told: less than a block.
+    pub expected: Option<u8>,
 }
 
 /// The ways that are known.
@@ -59,6 +63,8 @@ struct Node {
     kind: Kind,
     length: u8,
     literal: u16,
+    /// How long the string behind it probably is; [`UNKNOWN`]: nobody knows.
+    expected: u8,
     /// The node behind it; the number of the fork; the layout.
     next: u32,
     /// In a fork: what else may stand in its place by what the fork looks at.
@@ -146,7 +152,14 @@ impl Ways {
         let new =
             nodes[known..].iter().enumerate().map(|(number, node)| Node { next: next(number), ..*node });
         self.nodes.extend(new);
-        self.nodes.push(Node { kind: Kind::End, length: 0, literal: 0, next: layout, or: NONE });
+        self.nodes.push(Node {
+            kind: Kind::End,
+            length: 0,
+            literal: 0,
+            expected: UNKNOWN,
+            next: layout,
+            or: NONE,
+        });
         if !is_first {
             self.part(at, first as u32);
         }
@@ -161,12 +174,13 @@ impl Ways {
             self.numbers.insert(step.literal.clone(), number);
             number
         });
+        let expected = step.expected.unwrap_or(UNKNOWN);
         let kind = match step.behind {
             Behind::Literal => Kind::Literal,
             Behind::Text => Kind::Text,
             Behind::Scalar => Kind::Scalar,
         };
-        Node { kind, length: step.literal.len() as u8, literal, next: NONE, or: NONE }
+        Node { kind, length: step.literal.len() as u8, literal, expected, next: NONE, or: NONE }
     }
 
     /// The place behind the node in this place that is as this one.
@@ -496,9 +510,16 @@ impl<'t> Task for Stretch<'_, 't> {
             (places, number, last) = (more, node.next, node.kind);
             if last == Kind::Text {
                 let stops = block_in::<B>(window, length).stops();
-                rest = &rest[length + stops.trailing_zeros() as usize..];
-                if stops == 0 {
-                    rest = stop::<B>(rest);
+                let expected = u32::from(node.expected);
+                if expected < u64::BITS && stops << (u64::BITS - 1 - expected) == 1 << (u64::BITS - 1) {
+                    // Of many strings the length is known before. The processor then goes on without having to wait for
+                    // where they stop, and only finds that confirmed.
+                    rest = &rest[length + expected as usize..];
+                } else {
+                    rest = &rest[length + stops.trailing_zeros() as usize..];
+                    if stops == 0 {
+                        rest = stop::<B>(rest);
+                    }
                 }
             } else {
                 rest = &rest[length..];
@@ -600,7 +621,11 @@ mod tests {
     fn steps(parts: &[(&str, Behind)]) -> Vec<Step> {
         parts
             .iter()
-            .map(|(literal, behind)| Step { literal: literal.as_bytes().into(), behind: *behind })
+            .map(|(literal, behind)| Step {
+                literal: literal.as_bytes().into(),
+                behind: *behind,
+                expected: Some(1).filter(|_| *behind == Behind::Text),
+            })
             .collect()
     }
 
