@@ -7,7 +7,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use trailmeter::decode::bits::{Kernel, Marks};
+use trailmeter::decode::bits::Kernel;
 use trailmeter::decode::json::JsonReader;
 use trailmeter::generate::{Generator, Options};
 use trailmeter::scan::ids::Ids;
@@ -29,9 +29,7 @@ fn main() {
         ("UTF-8, asked".to_owned(), Box::new(|| asked(&events, |event| std::str::from_utf8(event).is_ok()))),
     ];
     for kernel in Kernel::available() {
-        let mut marks = Marks::new(kernel);
         let events = &events;
-        ways.push((format!("marks, {kernel:?}"), Box::new(move || mark(events, &mut marks))));
         let end = move || asked(events, |event| black_box(kernel.end_of(event)) == kernel.end_of(b"{}"));
         ways.push((format!("ends of values, {kernel:?}"), Box::new(end)));
     }
@@ -46,7 +44,7 @@ fn main() {
     measure(&mut ways, events.len(), bytes);
 
     println!("\n{IDS} ids in memory");
-    let ids: Vec<String> = (0..IDS as u128).map(id).collect();
+    let ids: Vec<u128> = (0..IDS as u128).map(id).collect();
     let mut ways: Vec<Way<'_>> = vec![
         ("ids, one by one".to_owned(), Box::new(|| remember(&ids, 0))),
         ("ids, each brought near before".to_owned(), Box::new(|| remember(&ids, 4))),
@@ -75,31 +73,24 @@ fn asked(events: &[Vec<u8>], ask: impl Fn(&[u8]) -> bool) {
     black_box(events.iter().filter(|event| ask(black_box(event))).count());
 }
 
-fn mark(events: &[Vec<u8>], marks: &mut Marks) {
-    for event in events {
-        black_box(marks.mark(black_box(event)));
-    }
-}
-
 fn read(events: &[Vec<u8>], reader: &mut JsonReader) {
     for event in events {
         reader.read(black_box(event), |found| _ = black_box(found)).ok();
     }
 }
 
-/// A UUID.
-fn id(number: u128) -> String {
-    let text = format!("{:032x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
-    [&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]].join("-")
+/// An id.
+fn id(number: u128) -> u128 {
+    number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
 }
 
 /// Remembers ids, of which those that come so much later are brought near.
-fn remember(ids: &[String], ahead: usize) {
+fn remember(ids: &[u128], ahead: usize) {
     let memory = Ids::new(ids.len(), 1, 1 << 30, std::env::temp_dir());
     for (at, id) in ids.iter().enumerate() {
         if let Some(next) = ids.get(at + ahead).filter(|_| ahead > 0) {
-            memory.prefetch(next);
+            memory.prefetch(*next);
         }
-        assert!(!memory.is_known(id));
+        assert!(!memory.is_known(*id));
     }
 }

@@ -42,7 +42,7 @@ fn main() {
     println!("{} records, {} bytes each on average", records.len(), bytes / records.len());
     let stages: [(&str, Stage); 7] = [
         ("(simd-json alone, for comparison)", parse),
-        ("marks, layout, envelope and fields (decode)", decode),
+        ("layout, envelope and fields (decode)", decode),
         ("  + judgement, principal, versions (event)", classify),
         ("  + duplicates", deduplicate),
         ("  + commits: two syncs of the disk, no counts", commit),

@@ -16,10 +16,14 @@ use crate::callers::{self, CallerPolicy};
 use crate::decode::json::Value;
 use crate::decode::{EventRejection, RecordOutcome, Sink};
 use crate::detect;
+use crate::duplicates::number_of;
 use crate::event::judge::{self, Verdict, Weakness};
 use crate::event::{Event, Texts, principal};
 use crate::totals::{NotCall, Totals};
 use crate::window::{HOUR_S, Versions, bucket};
+
+/// Bytes of a UUID.
+const UUID: usize = 36;
 
 /// Counts what the decoder finds.
 pub struct Counting<'a> {
@@ -38,6 +42,8 @@ pub struct Counting<'a> {
     events: u64,
     /// What was wrong in the file at hand.
     reasons: BTreeMap<&'static str, u64>,
+    /// The ids of this event and of the next, as far as they were told before, and their numbers.
+    ahead: [Option<([u8; UUID], u128)>; 2],
     key: Vec<u8>,
     scratch: String,
     hasher: DefaultHashBuilder,
@@ -60,6 +66,7 @@ impl<'a> Counting<'a> {
             policy: CallerPolicy { values: options.caller_values, ..CallerPolicy::default() },
             events: 0,
             reasons: BTreeMap::new(),
+            ahead: [None; 2],
             key: Vec::new(),
             scratch: String::new(),
             hasher: DefaultHashBuilder::default(),
@@ -139,13 +146,21 @@ impl<'a> Counting<'a> {
 impl Sink for Counting<'_> {
     fn ahead(&mut self, id: &str) {
         // Of many ids each lies in memory that is far away. It is on its way while the event before it is counted.
-        self.ids.prefetch(id);
+        let number = number_of(id);
+        self.ids.prefetch(number);
+        let text = id.as_bytes().try_into().ok();
+        self.ahead = [self.ahead[1], text.map(|text| (text, number))];
     }
 
     fn event(&mut self, event: &Event<'_>, json: Value<'_>, _: &[u8]) {
         self.events += 1;
-        let ids = self.ids;
-        match judge::judge(event, &self.options.policy, self.options.now_s, |id| ids.is_known(id)) {
+        let (ids, ahead) = (self.ids, &self.ahead);
+        let number = |id: &str| {
+            let uuid: Option<&[u8; UUID]> = id.as_bytes().try_into().ok();
+            let known = uuid.and_then(|uuid| ahead.iter().flatten().find(|(text, _)| text == uuid));
+            known.map_or_else(|| number_of(id), |(_, number)| *number)
+        };
+        match judge::judge(event, &self.options.policy, self.options.now_s, |id| ids.is_known(number(id))) {
             Verdict::Call { time_s } => {
                 let mut scratch = std::mem::take(&mut self.scratch);
                 self.call(event, json, principal::principal(event, &mut scratch), time_s);

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use memmap2::MmapMut;
 use parking_lot::Mutex;
 
-use crate::duplicates::{hash, number_of};
+use crate::duplicates::hash;
 use spill::Spilled;
 
 /// The ids.
@@ -70,14 +70,15 @@ impl Ids {
         ids
     }
 
-    /// Has the memory that [`Ids::is_known`] will look at brought near, while there is something else to do.
+    /// Has the memory that [`Ids::is_known`] will look at for this number brought near, while there is something else to
+    /// do.
     #[inline]
     #[allow(unsafe_code)]
-    pub fn prefetch(&self, id: &str) {
+    pub fn prefetch(&self, id: u128) {
         #[cfg(target_arch = "x86_64")]
         {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let hash = hash(number_of(id));
+            let hash = hash(id);
             let Whereabouts { start, places } = &self.tables[self.part_of(hash)];
             let (start, places) = (start.load(Ordering::Relaxed), places.load(Ordering::Relaxed));
             let place = start.wrapping_add(place_of(hash, places) * PLACE_BYTES);
@@ -87,9 +88,9 @@ impl Ids {
         }
     }
 
-    /// Remembers an id. True if it was known. After a failure of the disk, which [`Ids::failure`] tells, nothing is.
-    pub fn is_known(&self, id: &str) -> bool {
-        let id = number_of(id);
+    /// Remembers an id by its number ([`crate::duplicates::number_of`]). True if it was known. After a failure of the disk,
+    /// which [`Ids::failure`] tells, nothing is.
+    pub fn is_known(&self, id: u128) -> bool {
         let hash = hash(id);
         let number = self.part_of(hash);
         let mut part = self.parts[number].lock();

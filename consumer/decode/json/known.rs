@@ -51,6 +51,8 @@ impl Known {
     /// Looks for a value of known layout that a text begins with: one past its end.
     #[inline]
     pub(super) fn locate(&mut self, layouts: &Layouts, text: &[u8]) -> Option<usize> {
+        // Places are told in 32 bits; no value of known layout is nearly as long.
+        let text = &text[..text.len().min(u32::MAX as usize)];
         let first = self.kept;
         if self.places.len() < first + layouts.most_steps() {
             self.places.resize(first + layouts.most_steps(), 0);

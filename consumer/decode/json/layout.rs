@@ -30,12 +30,14 @@ use crate::event::Event;
 const MOST_TEXT_BYTES: usize = u16::MAX as usize;
 /// Likewise one with more marks.
 const MOST_MARKS: usize = 4096;
-/// Layouts of the same shape, see [`super::tape::Value::shape`], and different keys or truths.
+/// Texts of the same shape, see [`super::tape::Value::shape`], that layouts are learned from: they differ in keys or truths.
 const MOST_ALIKE: u8 = 64;
 /// What all layouts may take, in bytes; beyond it they are learned anew.
 const MOST_BYTES: usize = 8 << 20;
 /// Shapes met once: only what comes again is learned.
 const MET_ONCE: usize = 4096;
+/// Shapes met again; beyond these all is learned anew.
+const MOST_SHAPES: usize = 1 << 16;
 /// Fields that have few values, and of a layout nearly always the same.
 const CLOSED_SETS: [Place; 4] = [Place::EventType, Place::Category, Place::IdentityType, Place::IssuerType];
 /// A field that is not there.
@@ -52,7 +54,7 @@ pub struct Layouts {
     age: u32,
     bytes: usize,
     met_once: Box<[u64]>,
-    /// How many have a shape.
+    /// From how many of a shape it was tried to learn.
     alike: HashMap<u64, u8>,
 }
 
@@ -127,10 +129,8 @@ impl Layouts {
     #[inline]
     pub fn walk(&self, text: &[u8], places: &mut [u32]) -> Option<Walked> {
         let walked = self.ways.walk(self.kernel, text, places)?;
-        if walked.beyond_ascii | walked.has_backslash && !self.is_sound(text, &walked, places) {
-            return None;
-        }
-        Some(walked)
+        let is_special = walked.beyond_ascii || walked.has_backslash;
+        if is_special && !self.is_sound(text, &walked, places) { None } else { Some(walked) }
     }
 
     /// Whether a text with what is not ASCII is UTF-8, and one with backslashes has them where nobody reads.
@@ -157,18 +157,17 @@ impl Layouts {
             *met_once = shape;
             return;
         }
-        if self.alike.get(&shape).is_some_and(|alike| *alike >= MOST_ALIKE) {
+        let alike = self.alike.entry(shape).or_default();
+        *alike = alike.saturating_add(1);
+        if *alike > MOST_ALIKE {
             return;
         }
         let Some((layout, steps)) = Layout::of(text) else { return };
-        let (size, number) = (layout.size(), self.known.len() as u32);
-        let is_full = self.bytes + self.ways.bytes() > MOST_BYTES || !self.ways.has_room(&steps);
-        if is_full {
+        let is_full = self.bytes + self.ways.bytes() > MOST_BYTES || self.alike.len() > MOST_SHAPES;
+        if is_full || !self.ways.has_room(&steps) {
             *self = Self { age: self.age.wrapping_add(1), ..Self::new(self.kernel) };
-        }
-        *self.alike.entry(shape).or_default() += 1;
-        if !is_full && self.ways.add(&steps, number) {
-            self.bytes += size;
+        } else if self.ways.add(&steps, self.known.len() as u32) {
+            self.bytes += layout.size();
             self.known.push(layout);
         }
     }

@@ -16,6 +16,8 @@ pub const MOST_BYTES: usize = BLOCK - 1;
 const MOST_LITERALS: usize = 8192;
 /// Bytes that the ways of a fork are told apart by.
 const KEY_BYTES: usize = 8;
+/// Nodes of a fork.
+const MOST_WAYS: usize = 1024;
 /// How many times a fork's table is doubled so that no two keys share a place.
 const LARGER_TABLES: u32 = 5;
 /// No length that is expected.
@@ -24,7 +26,7 @@ const UNKNOWN: u8 = u8::MAX;
 const NONE: u32 = u32::MAX;
 
 /// What stands behind a literal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Behind {
     /// The next literal.
     Literal,
@@ -55,6 +57,8 @@ pub struct Ways {
     literals: Vec<Literal>,
     numbers: HashMap<Box<[u8]>, u16>,
     most_steps: usize,
+    /// What forks take, in bytes.
+    fork_bytes: usize,
 }
 
 /// A place on a way.
@@ -123,9 +127,9 @@ impl Ways {
         self.most_steps
     }
 
-    /// What they take, in bytes, but for forks.
+    /// What they take, in bytes.
     pub fn bytes(&self) -> usize {
-        size_of_val(&*self.nodes) + 2 * size_of_val(&*self.literals)
+        size_of_val(&*self.nodes) + 2 * size_of_val(&*self.literals) + self.fork_bytes
     }
 
     /// Whether there is room for another.
@@ -133,7 +137,8 @@ impl Ways {
         self.literals.len() + steps.len() <= MOST_LITERALS
     }
 
-    /// Adds the way to a layout, for which there is room. False if there is one already.
+    /// Adds the way to a layout, for which there is room. False if there is one already, or it parts from others where too
+    /// many do.
     pub fn add(&mut self, steps: &[Step], layout: u32) -> bool {
         let nodes: Vec<Node> = steps.iter().map(|step| self.node(step)).collect();
         // As far as there is a way already.
@@ -144,7 +149,7 @@ impl Ways {
                 None => break,
             }
         }
-        if known == nodes.len() {
+        if known == nodes.len() || self.is_full(at) {
             return false;
         }
         let (is_first, first) = (self.nodes.is_empty(), self.nodes.len());
@@ -198,6 +203,12 @@ impl Ways {
         found.map(|found| self.nodes[found].next as usize)
     }
 
+    /// Whether nothing more may stand in a place.
+    fn is_full(&self, at: usize) -> bool {
+        let node = self.nodes.get(at).filter(|node| node.kind == Kind::Fork);
+        node.is_some_and(|node| self.forks[node.next as usize].nodes.len() >= MOST_WAYS)
+    }
+
     /// Adds a node to what may stand in a place.
     fn part(&mut self, at: usize, more: u32) {
         let (node, old) = (self.nodes[at], self.nodes.len() as u32);
@@ -205,13 +216,14 @@ impl Ways {
         let mut numbers = vec![old, more];
         if node.kind == Kind::Fork {
             fork = node.next;
-            numbers = std::mem::take(&mut self.forks[fork as usize].nodes);
-            numbers.push(more);
+            numbers = [&self.forks[fork as usize].nodes[..], &[more]].concat();
         } else {
             self.nodes[at] = Node { kind: Kind::Fork, next: fork, ..node };
             self.nodes.push(node);
         }
         let made = Fork::of(numbers, &mut self.nodes, &self.literals);
+        self.fork_bytes += made.bytes();
+        self.fork_bytes -= self.forks.get(fork as usize).map_or(0, Fork::bytes);
         match self.forks.get_mut(fork as usize) {
             Some(fork) => *fork = made,
             None => self.forks.push(made),
@@ -272,6 +284,10 @@ impl Fork {
             }
         }
         Self { nodes: numbers, skip, mask, table: table.into(), shift }
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + size_of_val(&*self.nodes) + size_of_val(&*self.table)
     }
 
     /// The first of the nodes that a text may go on with; [`NONE`] if there is none.
@@ -695,6 +711,22 @@ mod tests {
                 assert_eq!(walk(&ways, &format!("{text}{long}")), Some((layout, end, places)));
             }
         }
+    }
+
+    #[test]
+    fn many_ways_part_in_one_place_and_are_bounded() {
+        let mut ways = Ways::default();
+        let key = |layout: usize| format!("{{\"key-of-{}\":\"", layout * 7919 % 5000);
+        let (text, literal) = (Behind::Text, Behind::Literal);
+        let added = (0..2 * MOST_WAYS)
+            .take_while(|layout| ways.add(&steps(&[(&key(*layout), text), ("\"}", literal)]), *layout as u32))
+            .count();
+        assert_eq!(added, MOST_WAYS);
+        for layout in 0..2 * MOST_WAYS {
+            let found = walk(&ways, &format!("{}x\"}}", key(layout))).map(|(layout, ..)| layout as usize);
+            assert_eq!(found, Some(layout).filter(|layout| *layout < added));
+        }
+        assert!(ways.bytes() < 1 << 20, "{}", ways.bytes());
     }
 
     #[test]

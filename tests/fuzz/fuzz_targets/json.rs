@@ -1,6 +1,6 @@
 //! The reader that knows layouts says of any text what the parser says. The first byte picks an event whose layout is
 //! known, the second how the rest is meant: as edits of that event, or as a text of its own; alone, or in a file between
-//! others, cut into pieces whose marks serve the reader.
+//! others, cut into pieces by what the reader knows.
 #![no_main]
 
 use std::cell::RefCell;
@@ -9,7 +9,6 @@ use std::io::Cursor;
 use libfuzzer_sys::fuzz_target;
 use trailmeter::decode::bits::Kernel;
 use trailmeter::decode::json::{Found, JsonReader, Value};
-use trailmeter::decode::split::Marked;
 use trailmeter::decode::{Decoder, EventRejection, Limits, RecordOutcome, Sink};
 use trailmeter::event::Event;
 use trailmeter::generate::{Envelope, Generator, Options};
@@ -86,7 +85,7 @@ impl Sink for Told {
 }
 
 impl Readers {
-    /// A file is read alike with marks and without.
+    /// A file is read alike whether the reader that takes its pieces cut them or not.
     fn check_file(&mut self, text: &[u8], event: &[u8], is_array: bool) {
         let (before, between, after) = if is_array {
             (&b"{\"Records\":["[..], &b","[..], &b"]}"[..])
@@ -94,15 +93,13 @@ impl Readers {
             (&b""[..], &b"\n"[..], &b""[..])
         };
         let file = [before, event, between, text, between, event, between, text, after].concat();
-        let mut told = [false, true].map(|is_marked| {
+        let mut told = [false, true].map(|is_known| {
             let (file, mut told) = (Cursor::new(file.clone()), Told::default());
             let Ok(mut pieces) = FilePieces::open(file, 1, None, 1 << 16) else { return told.0 };
-            if is_marked {
-                pieces = pieces.with_marks(Marked::default());
-            }
             self.decoder.set_broken_document(None);
-            while let Ok(Some(piece)) = pieces.advance(PIECE_BYTES, false) {
-                match is_marked {
+            let reader = |decoder| if is_known { Some(Decoder::reader(decoder)) } else { None };
+            while let Ok(Some(piece)) = pieces.advance(PIECE_BYTES, false, reader(&self.decoder)) {
+                match is_known {
                     true => self.decoder.decode_piece(&piece, &mut told),
                     false => self.decoder.decode(&Payload::Units(piece.to_units()), &mut told),
                 }
