@@ -1,5 +1,10 @@
-//! The kernels of the decoder with their tests: `make test-aarch64`.
+//! The kernels of the decoder and what walks by them, with their tests: `make test-aarch64`.
 #![allow(dead_code)]
 
-#[path = "../../consumer/decode/bits/mod.rs"]
-pub mod bits;
+#[path = "."]
+pub mod decode {
+    #[path = "../../consumer/decode/bits/mod.rs"]
+    pub mod bits;
+    #[path = "../../consumer/decode/json/ways.rs"]
+    pub mod ways;
+}

@@ -3,6 +3,8 @@
 use super::BLOCK;
 
 const ONES: u64 = 0x0101_0101_0101_0101;
+/// The bit in which `[` and `{` differ, and `]` and `}`.
+const BRACE: u64 = ONES * 0x20;
 /// The upper bit of each byte: what a comparison says of it.
 const TOPS: u64 = ONES << 7;
 
@@ -16,7 +18,7 @@ pub struct Block {
 #[inline(always)]
 fn zeros(word: u64) -> u64 {
     // Nothing is carried from one byte to the next.
-    !((word & !TOPS) + !TOPS | word) & TOPS
+    !(((word & !TOPS) + !TOPS) | word) & TOPS
 }
 
 /// The tops of bytes that are this one.
@@ -66,13 +68,12 @@ impl super::Block for Block {
 
     #[inline(always)]
     fn opens(self) -> u64 {
-        // `[` and `{` differ in this bit.
-        self.bits(|word| equal(word | ONES * 0x20, b'{'))
+        self.bits(|word| equal(word | BRACE, b'{'))
     }
 
     #[inline(always)]
     fn closes(self) -> u64 {
-        self.bits(|word| equal(word | ONES * 0x20, b'}'))
+        self.bits(|word| equal(word | BRACE, b'}'))
     }
 
     #[inline(always)]

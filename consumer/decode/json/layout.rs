@@ -243,11 +243,11 @@ impl Layout {
     /// Marks of `true` and `false` among the members of the event itself.
     fn truths_of(&self, event: u16, text: &str, at: &[usize]) -> Vec<u16> {
         let (mut truths, mut depth) = (Vec::new(), 0);
-        for mark in usize::from(event)..at.len() {
-            match self.kinds[mark] {
+        for (mark, (place, kind)) in at.iter().zip(&self.kinds).enumerate().skip(event.into()) {
+            match kind {
                 b'{' | b'[' => depth += 1,
                 b'}' | b']' => depth -= 1,
-                SCALAR if depth == 1 && matches!(text.as_bytes()[at[mark]], b't' | b'f') => {
+                &SCALAR if depth == 1 && matches!(text.as_bytes()[*place], b't' | b'f') => {
                     truths.push(mark as u16);
                 }
                 _ => {}
