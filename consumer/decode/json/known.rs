@@ -20,7 +20,7 @@ pub struct Known {
 #[derive(Clone, Copy, Debug)]
 struct Value {
     layout: u32,
-    age: u32,
+    age: u64,
     first: usize,
     steps: usize,
     length: usize,
@@ -37,7 +37,7 @@ pub struct Located<'a> {
     /// There is a backslash in a string that nobody reads.
     pub has_backslash: bool,
     layout: u32,
-    age: u32,
+    age: u64,
 }
 
 impl Known {

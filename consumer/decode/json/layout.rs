@@ -12,6 +12,7 @@
 //! special: the parser alone rejects.
 
 use std::cell::RefCell;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::{HashMap, HashSet};
 use memchr::memchr;
@@ -26,6 +27,8 @@ use super::ways::{self, Behind, Step, Walked, Ways};
 use crate::decode::bits::Kernel;
 use crate::event::Event;
 
+/// The age of those that are learned next.
+static AGES: AtomicU64 = AtomicU64::new(0);
 /// A larger text is left to the parser each time.
 const MOST_TEXT_BYTES: usize = u16::MAX as usize;
 /// Likewise one with more marks.
@@ -50,8 +53,8 @@ pub struct Layouts {
     kernel: Kernel,
     known: Vec<Layout>,
     ways: Ways,
-    /// How often they were learned anew.
-    age: u32,
+    /// Of these alone: others number their layouts otherwise.
+    age: u64,
     bytes: usize,
     met_once: Box<[u64]>,
     /// From how many of a shape it was tried to learn.
@@ -108,15 +111,15 @@ impl Layouts {
             kernel,
             known: Vec::new(),
             ways: Ways::default(),
-            age: 0,
+            age: AGES.fetch_add(1, Ordering::Relaxed),
             bytes: 0,
             met_once: vec![0; MET_ONCE].into(),
             alike: HashMap::new(),
         }
     }
 
-    /// Changes when numbers of layouts become those of others.
-    pub fn age(&self) -> u32 {
+    /// Changes when numbers of layouts become those of others, and is another for every reader.
+    pub fn age(&self) -> u64 {
         self.age
     }
 
@@ -143,13 +146,15 @@ impl Layouts {
 
     /// A layout by its number, if it is still there.
     #[inline]
-    pub fn get(&self, layout: u32, age: u32) -> Option<&Layout> {
+    pub fn get(&self, layout: u32, age: u64) -> Option<&Layout> {
         if age == self.age { self.known.get(layout as usize) } else { None }
     }
 
     /// Takes note of a text that the parser took, whose layout is not known and whose shape is this.
     pub fn learn(&mut self, text: &str, shape: u64) {
-        if text.len() > MOST_TEXT_BYTES || memchr(b'\\', text.as_bytes()).is_some() {
+        // With a blank at its end, it would end before that for another.
+        let ends_blank = text.ends_with([' ', '\t', '\r', '\n']);
+        if text.len() > MOST_TEXT_BYTES || ends_blank || memchr(b'\\', text.as_bytes()).is_some() {
             return;
         }
         let met_once = &mut self.met_once[shape as usize % MET_ONCE];
@@ -157,15 +162,17 @@ impl Layouts {
             *met_once = shape;
             return;
         }
+        if self.alike.len() >= MOST_SHAPES {
+            *self = Self::new(self.kernel);
+        }
         let alike = self.alike.entry(shape).or_default();
         *alike = alike.saturating_add(1);
         if *alike > MOST_ALIKE {
             return;
         }
         let Some((layout, steps)) = Layout::of(text) else { return };
-        let is_full = self.bytes + self.ways.bytes() > MOST_BYTES || self.alike.len() > MOST_SHAPES;
-        if is_full || !self.ways.has_room(&steps) {
-            *self = Self { age: self.age.wrapping_add(1), ..Self::new(self.kernel) };
+        if self.bytes + self.ways.bytes() > MOST_BYTES || !self.ways.has_room(&steps) {
+            *self = Self::new(self.kernel);
         } else if self.ways.add(&steps, self.known.len() as u32) {
             self.bytes += layout.size();
             self.known.push(layout);
@@ -176,6 +183,12 @@ impl Layouts {
     #[cfg(test)]
     pub fn len(&self) -> usize {
         self.known.len()
+    }
+
+    /// Shapes that are remembered.
+    #[cfg(test)]
+    pub fn shapes(&self) -> usize {
+        self.alike.len()
     }
 
     /// What they take.
@@ -292,7 +305,7 @@ impl Layout {
             let expected = (behind == Behind::Text).then(|| expected_length(&text[end..next])).flatten();
             push(&mut steps, &text[begin..end], behind, expected);
             // In the last step of the literal, or right behind it.
-            let offset = at[mark] - begin - ways::MOST_BYTES * (steps.len() - 1 - first);
+            let offset = at[mark] - begin - ways::STEP_BYTES * (steps.len() - 1 - first);
             spots[mark] = Spot { step: (steps.len() - 1) as u16, offset: offset as u16, length: FILLED_IN };
             begin = filled_to;
             mark += 1;
@@ -345,8 +358,8 @@ impl Layout {
 /// A mark so many bytes behind the beginning of a literal, of which this is the first step.
 fn spot(step: usize, offset: usize, length: u16) -> Spot {
     Spot {
-        step: (step + offset / ways::MOST_BYTES) as u16,
-        offset: (offset % ways::MOST_BYTES) as u16,
+        step: (step + offset / ways::STEP_BYTES) as u16,
+        offset: (offset % ways::STEP_BYTES) as u16,
         length,
     }
 }
@@ -370,8 +383,8 @@ const USUAL_WORDS: [&[u8]; 1] = [b"false"];
 
 /// Appends a literal, in as many steps as it takes.
 fn push(steps: &mut Vec<Step>, literal: &[u8], behind: Behind, expected: Option<u8>) {
-    let count = literal.len().div_ceil(ways::MOST_BYTES);
-    steps.extend(literal.chunks(ways::MOST_BYTES).enumerate().map(|(number, part)| Step {
+    let count = literal.len().div_ceil(ways::STEP_BYTES);
+    steps.extend(literal.chunks(ways::STEP_BYTES).enumerate().map(|(number, part)| Step {
         literal: part.into(),
         behind: if number + 1 == count { behind } else { Behind::Literal },
         expected: expected.filter(|_| number + 1 == count),

@@ -188,6 +188,47 @@ fn layouts_are_bounded() {
     assert!(layouts.bytes() < 9 << 20, "{}", layouts.bytes());
 }
 
+#[test]
+fn shapes_that_hold_no_event_are_bounded() {
+    let mut reader = JsonReader::new(32);
+    for shape in 0..(1 << 16) + 1000 {
+        let bits = (0..17).map(|bit| if shape >> bit & 1 == 0 { "1" } else { "\"\"" });
+        let text = format!("[{}]", bits.collect::<Vec<_>>().join(","));
+        for _ in 0..2 {
+            reader.read(text.as_bytes(), |_| ()).unwrap();
+        }
+    }
+    let shapes = reader.layouts.unwrap().shapes();
+    assert!((1..=1 << 16).contains(&shapes), "{shapes}");
+}
+
+#[test]
+fn what_ends_with_a_blank_is_not_learned() {
+    let blank = format!("{EVENT} ");
+    assert!(!is_known_after(&blank, &blank));
+    assert!(is_known_after(EVENT, EVENT));
+}
+
+#[test]
+fn another_readers_layouts_are_not_taken_for_ones_own() {
+    let [mut one, mut other] = [(); 2].map(|()| JsonReader::new(32));
+    for _ in 0..2 {
+        one.read(EVENT.as_bytes(), |_| ()).unwrap();
+        other.read(EVENT.replace("eventName", "eventTime").as_bytes(), |_| ()).unwrap();
+    }
+    let mut known = Known::default();
+    assert_eq!(one.locate(EVENT.as_bytes(), &mut known), Some(EVENT.len()));
+    known.keep();
+    let located = known.of(0, EVENT.as_bytes()).unwrap();
+    let mut names = Vec::new();
+    let read = other.read_located(&located, |found| {
+        if let Found::Event(event, _) = found {
+            names.push(event.name.map(str::to_owned));
+        }
+    });
+    assert_eq!((read, names), (Ok(()), vec![Some("GetObject".to_owned())]));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
     #[test]

@@ -12,7 +12,7 @@ pub struct Value<'a>(Kept<'a>);
 #[derive(Clone, Copy)]
 enum Kept<'a> {
     Parsed(tape::Value<'a>),
-    Marked(View<'a>),
+    Filled(View<'a>),
     Unparsed(&'a dyn unparsed::Event),
 }
 
@@ -24,7 +24,7 @@ impl<'a> From<tape::Value<'a>> for Value<'a> {
 
 impl<'a> From<View<'a>> for Value<'a> {
     fn from(view: View<'a>) -> Self {
-        Self(Kept::Marked(view))
+        Self(Kept::Filled(view))
     }
 }
 
@@ -38,7 +38,7 @@ impl<'a> Json<'a> for Value<'a> {
     fn kind(self) -> JsonKind<'a> {
         match self.0 {
             Kept::Parsed(value) => value.kind(),
-            Kept::Marked(view) => Json::kind(view),
+            Kept::Filled(view) => Json::kind(view),
             Kept::Unparsed(event) => event.event().kind(),
         }
     }
@@ -46,7 +46,7 @@ impl<'a> Json<'a> for Value<'a> {
     fn member(self, key: &str) -> Option<Self> {
         match self.0 {
             Kept::Parsed(value) => Json::member(value, key).map(Self::from),
-            Kept::Marked(view) => Json::member(view, key).map(Self::from),
+            Kept::Filled(view) => Json::member(view, key).map(Self::from),
             Kept::Unparsed(event) => Json::member(event.event(), key).map(Self::from),
         }
     }
@@ -54,7 +54,7 @@ impl<'a> Json<'a> for Value<'a> {
     fn any_element(self, visit: &mut dyn FnMut(Self) -> bool) -> bool {
         match self.0 {
             Kept::Parsed(value) => value.any_element(&mut |element| visit(element.into())),
-            Kept::Marked(view) => view.any_element(&mut |element| visit(element.into())),
+            Kept::Filled(view) => view.any_element(&mut |element| visit(element.into())),
             Kept::Unparsed(event) => event.event().any_element(&mut |element| visit(element.into())),
         }
     }
@@ -62,7 +62,7 @@ impl<'a> Json<'a> for Value<'a> {
     fn each_member(self, visit: &mut dyn FnMut(&'a str, Self)) {
         match self.0 {
             Kept::Parsed(value) => Json::each_member(value, &mut |key, value| visit(key, value.into())),
-            Kept::Marked(view) => Json::each_member(view, &mut |key, value| visit(key, value.into())),
+            Kept::Filled(view) => Json::each_member(view, &mut |key, value| visit(key, value.into())),
             Kept::Unparsed(event) => {
                 Json::each_member(event.event(), &mut |key, value| visit(key, value.into()));
             }

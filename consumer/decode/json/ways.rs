@@ -11,13 +11,15 @@ use hashbrown::HashMap;
 use crate::decode::bits::{BLOCK, Block, Kernel, Task, padded};
 
 /// Bytes of a step: less than a block, so that what is behind them begins in the same.
-pub const MOST_BYTES: usize = BLOCK - 1;
+pub const STEP_BYTES: usize = BLOCK - 1;
 /// Different literals of all steps.
 const MOST_LITERALS: usize = 8192;
 /// Bytes that the ways of a fork are told apart by.
 const KEY_BYTES: usize = 8;
 /// Nodes of a fork.
 const MOST_WAYS: usize = 1024;
+/// Places that it is tried to tell the nodes of a fork apart at.
+const MOST_SKIPS: usize = 8;
 /// How many times a fork's table is doubled so that no two keys share a place.
 const LARGER_TABLES: u32 = 5;
 /// No length that is expected.
@@ -36,7 +38,7 @@ pub enum Behind {
     Scalar,
 }
 
-/// Bytes that are the same in all texts of a layout, 1 to [`MOST_BYTES`] of them, and what stands behind them.
+/// Bytes that are the same in all texts of a layout, 1 to [`STEP_BYTES`] of them, and what stands behind them.
 #[derive(Clone, Debug)]
 pub struct Step {
     /// The bytes.
@@ -245,8 +247,9 @@ impl Fork {
         let mut skips: Vec<usize> = sorted.windows(2).map(alike).collect();
         skips.sort_unstable();
         skips.dedup();
-        let keys = skips.into_iter().map(|skip| Keys::of(&sorted, skip));
-        let Keys { skip, bytes, .. } = keys.min_by_key(|keys| keys.asked).unwrap_or_default();
+        let some = skips.iter().step_by(skips.len().div_ceil(MOST_SKIPS).max(1));
+        let keys = some.map(|skip| Keys::of(&sorted, *skip));
+        let Keys { skip, bytes, .. } = keys.min_by_key(|keys| keys.cost).unwrap_or_default();
         let mask = u64::MAX >> (64 - 8 * bytes);
         let mut keyed: Vec<(Option<u64>, usize, u32)> = numbers
             .iter()
@@ -302,13 +305,13 @@ impl Fork {
 struct Keys {
     skip: usize,
     bytes: usize,
-    /// How many are asked for in all if each of them is looked for.
-    asked: usize,
+    /// How many are compared in all if each of them is looked for.
+    cost: usize,
 }
 
 impl Default for Keys {
     fn default() -> Self {
-        Self { skip: 0, bytes: 1, asked: 0 }
+        Self { skip: 0, bytes: 1, cost: 0 }
     }
 }
 
@@ -326,12 +329,12 @@ impl Keys {
             literals.iter().filter_map(|literal| literal.get(skip..skip + bytes)).collect();
         keys.sort_unstable();
         let same: usize = keys.chunk_by(|one, other| one == other).map(|same| same.len() * same.len()).sum();
-        let asked = same + (literals.len() - keys.len()) * literals.len();
-        Self { skip, bytes, asked }
+        let cost = same + (literals.len() - keys.len()) * literals.len();
+        Self { skip, bytes, cost }
     }
 }
 
-/// The bytes behind so many, of which there are less than [`MOST_BYTES`].
+/// The bytes behind so many.
 #[inline(always)]
 fn key(bytes: &[u8], skip: usize) -> u64 {
     match bytes.get(skip..).and_then(|rest| rest.first_chunk()) {
@@ -428,11 +431,9 @@ impl Walker<'_> {
                 }
                 Why::Short => return Some(Halt::Short(rest.len())),
                 Why::Scalar => rest = rest.get(past_number(rest)?..)?,
-                Why::Other(node) => match self.ways.other(node, rest) {
-                    Some(other) => self.node = other,
-                    None if self.in_text => rest = self.past_odd(rest)?,
-                    None => return None,
-                },
+                // Behind the text of a string all begin with its quote.
+                Why::Other(_) if self.in_text && rest.first() != Some(&b'"') => rest = self.past_odd(rest)?,
+                Why::Other(node) => self.node = self.ways.other(node, rest)?,
             }
         }
     }
@@ -605,7 +606,8 @@ fn past_odd(rest: &[u8]) -> Option<(&[u8], bool)> {
     }
 }
 
-/// Numbers up to here are exact in every representation; longer ones are left to the parser.
+/// Digits, and the point among them, of numbers that are exact in every representation; longer ones are left to the
+/// parser.
 const MOST_DIGITS: usize = 15;
 
 /// The length of a number that is one beyond doubt: of few digits, without an exponent. Whether it ends there is for the

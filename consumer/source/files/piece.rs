@@ -48,9 +48,9 @@ enum Text {
 /// A piece of a file, where it was read.
 pub struct Piece<'a> {
     /// The text.
-    pub text: &'a [u8],
+    pub(crate) text: &'a [u8],
     /// As [`Units::spans`].
-    pub spans: &'a [Span],
+    pub(crate) spans: &'a [Span],
     /// As [`Units::broken`].
     pub broken: &'a [Broken],
     /// What is known of its values. It is of this text and of no other.
