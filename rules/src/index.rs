@@ -27,8 +27,6 @@ const MOST_REMEMBERED: usize = 1 << 22;
 const MOST_SHAPES: usize = 1 << 16;
 /// Events that are told apart, but for what they don't depend on; then it begins anew.
 const MOST_ALIKE: usize = 1 << 16;
-/// Events of which it is known at a glance that nothing is left to ask; any other in the same place takes it.
-const GLANCES: usize = 1 << 14;
 /// Rules that ask for the same field are looked up by its value from this many on.
 const TABLED_FROM: usize = 8;
 
@@ -189,8 +187,6 @@ pub struct Asker<M = ()> {
     groups: u64,
     /// By the hash of a group and of all that its rules depend on and an event may know.
     alike: HashMap<u64, Alike<M>>,
-    /// Such hashes, of which nothing is left to ask: most often all that is needed, and near, which the others are not.
-    nothing: Box<[u64; GLANCES]>,
 }
 
 /// A rule and the first of its questions that is open.
@@ -252,7 +248,6 @@ impl<M: Default> Asker<M> {
             remembered: 0,
             groups: 0,
             alike: HashMap::new(),
-            nothing: Box::new([0; GLANCES]),
         }
     }
 
@@ -284,7 +279,7 @@ impl<M: Default> Asker<M> {
             Some(open) => *open,
             None => self.learn(shape, event),
         });
-        let Self { rules, open: all, alike, nothing, .. } = self;
+        let Self { rules, open: all, alike, .. } = self;
         let mut visit = |rule: u32, memo: &mut M| visit(rule, &rules.rules()[rule as usize], memo);
         let Some(open) = open else {
             let (everything, mut met) = (Group::of_all(rules), Vec::new());
@@ -300,18 +295,10 @@ impl<M: Default> Asker<M> {
                 continue;
             };
             let like = group.number.wrapping_mul(0xd6e8_feb8_6659_fd93).rotate_left(23).wrapping_add(known);
-            let glance = &mut nothing[(like >> 32) as usize % GLANCES];
-            if *glance == like {
-                continue;
-            }
             if alike.len() >= MOST_ALIKE && !alike.contains_key(&like) {
                 alike.clear();
             }
             let alike = alike.entry(like).or_insert_with(|| group.alike(rules, event));
-            if alike.left.is_empty() {
-                *glance = like;
-                continue;
-            }
             if event.time_s() <= alike.quiet_until_s {
                 continue;
             }
