@@ -487,7 +487,7 @@ enum Why {
     End(u32),
     /// What is left is less than is looked at for a step.
     Short,
-    /// A scalar comes that is no truth.
+    /// A scalar comes that is no truth and no whole number of few digits.
     Scalar,
     /// This node, or none, may stand here, but does not.
     Other(u32),
@@ -541,10 +541,10 @@ impl<'t> Task for Stretch<'_, 't> {
             } else {
                 rest = &rest[length..];
                 if last == Kind::Scalar {
-                    match window[length..].first_chunk() {
-                        Some(b"true") => rest = &rest[4..],
-                        Some(b"fals") if window[length + 4] == b'e' => rest = &rest[5..],
-                        _ => break Why::Scalar,
+                    let Some(bytes) = window[length..].first_chunk() else { break Why::Scalar };
+                    match past_scalar(bytes) {
+                        0 => break Why::Scalar,
+                        length => rest = &rest[length..],
                     }
                 }
             }
@@ -605,6 +605,25 @@ fn past_odd(rest: &[u8]) -> Option<(&[u8], bool)> {
         _ => None,
     }
 }
+
+/// The length of a truth, or of a whole number of few digits; 0 if there is neither, or perhaps more of it.
+#[inline(always)]
+fn past_scalar(bytes: &[u8; 8]) -> usize {
+    let word = u64::from_le_bytes(*bytes);
+    // A digit is told by its upper half, and that its lower half and six do not reach the next.
+    let values = word ^ 0x3030_3030_3030_3030;
+    let others = (values.wrapping_add(0x7676_7676_7676_7676) | values) & 0x8080_8080_8080_8080;
+    let digits = others.trailing_zeros() as usize / 8;
+    match digits {
+        0 if word as u32 == TRUE => 4,
+        0 if word << 24 == FALSE << 24 => 5,
+        1.. if digits < bytes.len() && bytes[digits] != b'.' && (bytes[0] != b'0' || digits == 1) => digits,
+        _ => 0,
+    }
+}
+
+const TRUE: u32 = u32::from_le_bytes(*b"true");
+const FALSE: u64 = u64::from_le_bytes(*b"false\0\0\0");
 
 /// Digits, and the point among them, of numbers that are exact in every representation; longer ones are left to the
 /// parser.
@@ -729,6 +748,46 @@ mod tests {
             assert_eq!(found, Some(layout).filter(|layout| *layout < added));
         }
         assert!(ways.bytes() < 1 << 20, "{}", ways.bytes());
+    }
+
+    #[test]
+    fn scalars_at_a_glance() {
+        for (text, expect) in [
+            ("true,   ", 4),
+            ("false,  ", 5),
+            ("fals,   ", 0),
+            ("tru,    ", 0),
+            ("null,   ", 0),
+            ("0,      ", 1),
+            ("7}]}    ", 1),
+            ("10,9,8  ", 2),
+            ("1234567,", 7),
+            ("12345678", 0),
+            ("01,     ", 0),
+            ("1.5,    ", 0),
+            ("-1,     ", 0),
+            // What ends it is for the literal behind it to say.
+            ("1e5,    ", 1),
+            (":,      ", 0),
+            ("/,      ", 0),
+            ("1:,     ", 1),
+            ("1/,     ", 1),
+            ("1\u{ff}99999", 1),
+        ] {
+            let bytes = text.as_bytes()[..8.min(text.len())].try_into();
+            assert_eq!(bytes.map(past_scalar), Ok(expect), "{text}");
+        }
+        // Each byte at each place ends the digits before it, or is one more.
+        for (byte, place) in (0..=u8::MAX).flat_map(|byte| (1..7).map(move |place| (byte, place))) {
+            let mut bytes = [b'5'; 8];
+            (bytes[place], bytes[7]) = (byte, b',');
+            let expect = match byte {
+                b'0'..=b'9' => 7,
+                b'.' => 0,
+                _ => place,
+            };
+            assert_eq!(past_scalar(&bytes), expect, "{bytes:?}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ fn cut(text: &[u8], piece: usize, restart: bool) -> (Vec<Vec<u8>>, usize) {
         at = next;
         let ending = if at < text.len() { Ending::More } else { Ending::Eof };
         let mut spans = Vec::new();
-        let done = splitter.cut(&held, ending, &mut spans, &mut broken);
+        let done = splitter.cut(&held, ending, None, &mut spans, &mut broken);
         values.extend(spans.iter().map(|span| held[span.start as usize..span.end as usize].to_vec()));
         held.drain(..done);
         if ending == Ending::Eof {

@@ -97,8 +97,9 @@ impl Readers {
             let (file, mut told) = (Cursor::new(file.clone()), Told::default());
             let Ok(mut pieces) = FilePieces::open(file, 1, None, 1 << 16) else { return told.0 };
             self.decoder.set_broken_document(None);
-            let reader = |decoder| if is_known { Some(Decoder::reader(decoder)) } else { None };
-            while let Ok(Some(piece)) = pieces.advance(PIECE_BYTES, false, reader(&self.decoder)) {
+            while let Ok(Some(piece)) =
+                pieces.advance(PIECE_BYTES, false, is_known.then(|| self.decoder.reader()))
+            {
                 match is_known {
                     true => self.decoder.decode_piece(&piece, &mut told),
                     false => self.decoder.decode(&Payload::Units(piece.to_units()), &mut told),
