@@ -34,6 +34,7 @@ pub mod metrics;
 pub mod web;
 
 pub mod backoff;
+pub mod prefetch;
 pub mod s3;
 
 /// Wall time in milliseconds since 1970; an argument to all that needs it, so that tests can set it.

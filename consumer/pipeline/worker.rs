@@ -195,7 +195,10 @@ impl Worker {
         let (began_ms, began) = ((self.clock)(), Instant::now());
         self.take_up_settings();
         let mut slice_bytes = 0;
-        for record in &batch.records {
+        for (number, record) in batch.records.iter().enumerate() {
+            if let Some(next) = batch.records.get(number + 1) {
+                next.payload.prefetch();
+            }
             self.counter.begin_record(record.arrival_ms, began_ms);
             self.decoder.decode(&record.payload, &mut self.counter);
             slice_bytes += payload_bytes(&record.payload);

@@ -13,6 +13,7 @@ use memmap2::MmapMut;
 use parking_lot::Mutex;
 
 use crate::duplicates::hash;
+use crate::prefetch;
 use spill::Spilled;
 
 /// The ids.
@@ -73,19 +74,12 @@ impl Ids {
     /// Has the memory that [`Ids::is_known`] will look at for this number brought near, while there is something else to
     /// do.
     #[inline]
-    #[allow(unsafe_code)]
     pub fn prefetch(&self, id: u128) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let hash = hash(id);
-            let Whereabouts { start, places } = &self.tables[self.part_of(hash)];
-            let (start, places) = (start.load(Ordering::Relaxed), places.load(Ordering::Relaxed));
-            let place = start.wrapping_add(place_of(hash, places) * PLACE_BYTES);
-            // SAFETY: a hint. Nothing is read, and the address may be any: the table may be another one meanwhile. Without
-            // it each id of a large history waits for memory (benches/decode.rs).
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(place.cast()) };
-        }
+        let hash = hash(id);
+        let Whereabouts { start, places } = &self.tables[self.part_of(hash)];
+        let (start, places) = (start.load(Ordering::Relaxed), places.load(Ordering::Relaxed));
+        // The table may be another one meanwhile.
+        prefetch::line(start.wrapping_add(place_of(hash, places) * PLACE_BYTES));
     }
 
     /// Remembers an id by its number ([`crate::duplicates::number_of`]). True if it was known. After a failure of the disk,

@@ -140,6 +140,15 @@ pub enum Payload {
     Units(Units),
 }
 
+impl Payload {
+    /// Has it brought near while the record before it is counted.
+    pub fn prefetch(&self) {
+        if let Self::Bytes(bytes) = self {
+            crate::prefetch::text(bytes);
+        }
+    }
+}
+
 /// A bounded piece of a file's decompressed text, cut into whole JSON values.
 #[derive(Default)]
 pub struct Units {
