@@ -131,6 +131,18 @@ impl Decoder {
         self.piece(piece.text, piece.spans, piece.broken, Some(piece.known), sink);
     }
 
+    /// Whether a piece can be decoded apart from those before and behind it in its file: of an array that breaks off the rest
+    /// does not count, and in this piece none does. Values of known layout are sound; only the others are parsed for it.
+    pub fn is_sound(&mut self, piece: &Piece<'_>) -> bool {
+        piece.broken.is_empty()
+            && piece.spans.iter().enumerate().all(|(number, span)| {
+                let value = &piece.text[span.start as usize..span.end as usize];
+                span.document == 0
+                    || piece.known.of(number, value).is_some()
+                    || self.reader.parse_only(value) != Err(Unreadable::NotJson)
+            })
+    }
+
     fn bytes(&mut self, data: &Bytes, sink: &mut impl Sink) {
         match aggregate::disaggregate(data) {
             Aggregate::No => self.record(data, sink),

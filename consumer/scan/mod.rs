@@ -111,14 +111,6 @@ pub struct Progress {
     pub stop: CancellationToken,
 }
 
-impl Progress {
-    fn begin_anew(&self) {
-        [&self.bytes, &self.events, &self.files]
-            .into_iter()
-            .for_each(|count| count.store(0, Ordering::Relaxed));
-    }
-}
-
 /// What calls of a group add up to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sum {
@@ -235,19 +227,11 @@ pub struct Outcome {
 
 /// Counts the files. Blocks until it is done, or stopped.
 pub fn run(options: &Options, progress: &Progress) -> Outcome {
-    attempt(options, progress, true).unwrap_or_else(|| {
-        progress.begin_anew();
-        attempt(options, progress, false).unwrap_or_default()
-    })
-}
-
-/// Counts the files, arrays by several threads or not. None: that was no good, see `share`.
-fn attempt(options: &Options, progress: &Progress, shares_arrays: bool) -> Option<Outcome> {
     let (feed, notes) = (Feed::new(options, progress), Mutex::default());
     let about = about_events(&options.inputs);
     let ids = Ids::new(about, options.threads.max(1), options.memory, std::env::temp_dir());
     let matching = options.rules.clone().map(Matching::new);
-    let share = &Share::new(options.threads.max(1), shares_arrays);
+    let share = &Share::new(options.threads.max(1));
     let parts: Vec<Part> = std::thread::scope(|scope| {
         let (feed, ids, notes, matching) = (&feed, &ids, &notes, matching.as_ref());
         let work = move || {
@@ -263,10 +247,6 @@ fn attempt(options: &Options, progress: &Progress, shares_arrays: bool) -> Optio
         }));
         parts
     });
-    // Who stops it gets what there is.
-    if share.is_void() && !progress.stop.is_cancelled() {
-        return None;
-    }
     let mut outcome = merge(parts, options.caller_values);
     if let Some(matching) = &matching {
         (outcome.rules, outcome.late_for_rules) = matching.matches();
@@ -279,7 +259,7 @@ fn attempt(options: &Options, progress: &Progress, shares_arrays: bool) -> Optio
     outcome.failure = fetching.or_else(|| ids.failure().map(|error| cannot_spill(&error)));
     outcome.files = progress.files.load(Ordering::Relaxed);
     outcome.bytes = progress.bytes.load(Ordering::Relaxed);
-    Some(outcome)
+    outcome
 }
 
 /// One note a file, in the order of the files.
@@ -437,9 +417,6 @@ impl<'a> Worker<'a> {
         while let Some((at, units)) = share.take() {
             self.decoder.set_broken_document(None);
             self.decoder.decode(&Payload::Units(units), &mut self.counting);
-            if self.decoder.broken_document().is_some() {
-                share.make_void();
-            }
             progress.events.fetch_add(self.counting.take_events(), Ordering::Relaxed);
             self.note(at, &feed.inputs[at], None);
         }
@@ -464,8 +441,8 @@ impl<'a> Worker<'a> {
     }
 
     fn is_stopped(&self) -> bool {
-        let Common { progress, ids, share, .. } = self.common;
-        progress.stop.is_cancelled() || ids.has_failed() || share.is_void()
+        let Common { progress, ids, .. } = self.common;
+        progress.stop.is_cancelled() || ids.has_failed()
     }
 
     fn read(&mut self, at: usize, input: &Input, opened: Opened<'_>) -> std::io::Result<()> {
@@ -479,8 +456,6 @@ impl<'a> Worker<'a> {
         };
         let mut pieces = pieces.with_room(std::mem::take(&mut self.known));
         self.decoder.set_broken_document(None);
-        // What has a size is there to be read once more.
-        let shares_arrays = self.common.share.is_with_arrays() && input.bytes() > 0;
         while !self.is_stopped() {
             let piece = pieces.advance(PIECE_BYTES, false, Some(self.decoder.reader()))?;
             // What was not downloaded was not torn.
@@ -488,11 +463,8 @@ impl<'a> Worker<'a> {
                 return Err(std::io::Error::other(why));
             }
             let Some(piece) = piece else { break };
-            let is_of_sound_array =
-                shares_arrays && piece.broken.is_empty() && self.decoder.broken_document().is_none();
-            if (is_of_sound_array || stands_alone(&piece)) && self.is_shared(&piece) {
+            if self.is_shared(&piece) {
                 self.common.share.give(at, piece.to_units());
-                self.decoder.set_broken_document(None);
             } else {
                 self.decoder.decode_piece(&piece, &mut self.counting);
                 self.common.progress.events.fetch_add(self.counting.take_events(), Ordering::Relaxed);
@@ -505,10 +477,15 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    /// Whether a piece is for another thread. What rules remember and count goes by the order of a file.
-    fn is_shared(&self, piece: &Piece<'_>) -> bool {
+    /// Whether a piece is for another thread. What rules remember and count goes by the order of a file, and so does what
+    /// of a broken array counts.
+    fn is_shared(&mut self, piece: &Piece<'_>) -> bool {
         let Common { matching, share, .. } = self.common;
-        matching.is_none() && !piece.spans.is_empty() && share.is_wanted()
+        matching.is_none()
+            && !piece.spans.is_empty()
+            && share.is_wanted()
+            && self.decoder.broken_document().is_none()
+            && self.decoder.is_sound(piece)
     }
 
     /// A small file is inflated as a whole, if that goes; any other is read on and on.
@@ -558,12 +535,6 @@ impl<'a> Worker<'a> {
         let text = std::mem::take(&mut self.text);
         Some(FilePieces::of_text(text, length, seed, self.common.options.limits.event_bytes))
     }
-}
-
-/// Whether nothing in a piece depends on what came before in its file: it has no element of an array, whose rest does not
-/// count once one of them is broken.
-fn stands_alone(piece: &Piece<'_>) -> bool {
-    piece.spans.iter().all(|span| span.document == 0)
 }
 
 /// Adds up what the threads counted.

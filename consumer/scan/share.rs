@@ -2,12 +2,8 @@
 //!
 //! Enters: pieces, from a thread that reads a file on and on. Leaves: the same, to whoever is idle. None is put aside
 //! while everyone is busy, so no more are held than there are threads.
-//!
-//! Of an array that breaks off the rest does not count. Where that turns out of a piece that was shared, what comes behind
-//! it may have been counted by then: all is void, and to be counted again by threads that share no arrays.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -17,8 +13,6 @@ use crate::source::Units;
 pub struct Share {
     state: Mutex<State>,
     changed: Condvar,
-    with_arrays: bool,
-    is_void: AtomicBool,
 }
 
 struct State {
@@ -41,30 +35,10 @@ impl Drop for Reading<'_> {
 }
 
 impl Share {
-    /// Among so many threads, each of which calls [`Share::reading`] once; pieces of arrays, too, or not.
-    pub fn new(threads: usize, with_arrays: bool) -> Self {
+    /// Among so many threads, each of which calls [`Share::reading`] once.
+    pub fn new(threads: usize) -> Self {
         let state = State { pieces: VecDeque::new(), reading: threads, idle: 0 };
-        Self {
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-            with_arrays,
-            is_void: AtomicBool::new(false),
-        }
-    }
-
-    /// Whether pieces of arrays are shared.
-    pub fn is_with_arrays(&self) -> bool {
-        self.with_arrays
-    }
-
-    /// An array breaks off in a piece that was shared.
-    pub fn make_void(&self) {
-        self.is_void.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether one did.
-    pub fn is_void(&self) -> bool {
-        self.is_void.load(Ordering::Relaxed)
+        Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
     /// A thread that may read files.
