@@ -15,7 +15,7 @@ FUZZ_LOG := tests/fuzz/artifacts/log
 # As root apt works as it is; anyone else is told what to install.
 APT_PACKAGES := prometheus prometheus-alertmanager chromium
 
-.PHONY: help tools test test-aarch64 lint soak bench bench-peers fuzz fuzz-check fuzz-build
+.PHONY: help tools test test-aarch64 lint soak bench bench-peers fuzz fuzz-build
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 13
@@ -45,10 +45,11 @@ test: tools ## All tests, with what they need
 	PYTHONPATH=$(abspath $(PYTHON)) python3 -m unittest discover -s tests/oracle -q
 	TRAILMETER=$(DEBUG)/trailmeter PYTHONPATH=$(abspath $(PEERS)/python) python3 -m unittest discover -s $(PEERS) -q
 
-lint: ## Formatting, clippy, docs; warnings are errors
+lint: ## Formatting, clippy, docs, whether the fuzz targets fit the code; warnings are errors
 	cargo fmt --all -- --check
 	cargo clippy --workspace --all-targets $(FEATURES) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps $(FEATURES) --quiet
+	cargo check --manifest-path tests/fuzz/Cargo.toml --quiet
 	@if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; else echo "cargo-deny is not installed: licences and sources were not checked"; fi
 
 soak: tools ## 200,000 events through a stream that is split and merged, with 20 kills
@@ -76,10 +77,6 @@ test-aarch64: ## The tests of what is another decoder on ARM, under emulation (i
 	rustup target add aarch64-unknown-linux-musl
 	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER=qemu-aarch64 \
 		cargo test --manifest-path tests/aarch64/Cargo.toml --target aarch64-unknown-linux-musl
-
-# A fuzz target that no longer fits the code is an error where it can't be fuzzed, too.
-fuzz-check:
-	cargo check --manifest-path tests/fuzz/Cargo.toml
 
 fuzz-build:
 	@cargo +nightly fuzz --version >/dev/null 2>&1 || cargo install --locked cargo-fuzz
