@@ -10,6 +10,7 @@ use std::time::Instant;
 use trailmeter::decode::bits::Kernel;
 use trailmeter::decode::json::JsonReader;
 use trailmeter::generate::{Generator, Options};
+use trailmeter::prefetch;
 use trailmeter::scan::ids::Ids;
 
 const EVENTS: u64 = 50_000;
@@ -35,12 +36,18 @@ fn main() {
     }
     let mut parser = JsonReader::parsing(128);
     let parsed: &[Vec<u8>] = &events;
-    ways.push(("fields, parsed by simd-json".to_owned(), Box::new(move || read(parsed, &mut parser))));
+    ways.push(("fields, parsed by simd-json".to_owned(), Box::new(move || read(parsed.iter(), &mut parser))));
     for kernel in Kernel::available() {
         let mut reader = JsonReader::with_kernel(128, kernel);
         let events = &events;
-        ways.push((format!("fields, by layout, {kernel:?}"), Box::new(move || read(events, &mut reader))));
+        ways.push((
+            format!("fields, by layout, {kernel:?}"),
+            Box::new(move || read(events.iter(), &mut reader)),
+        ));
     }
+    let mut reader = JsonReader::new(128);
+    let ahead = || prefetch::one_ahead(&events, |next| prefetch::text(next));
+    ways.push(("the same, one event brought near".to_owned(), Box::new(move || read(ahead(), &mut reader))));
     measure(&mut ways, events.len(), bytes);
 
     println!("\n{IDS} ids in memory");
@@ -73,7 +80,7 @@ fn asked(events: &[Vec<u8>], ask: impl Fn(&[u8]) -> bool) {
     black_box(events.iter().filter(|event| ask(black_box(event))).count());
 }
 
-fn read(events: &[Vec<u8>], reader: &mut JsonReader) {
+fn read<'e>(events: impl Iterator<Item = &'e Vec<u8>>, reader: &mut JsonReader) {
     for event in events {
         reader.read(black_box(event), |found| _ = black_box(found)).ok();
     }

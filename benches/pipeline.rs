@@ -21,6 +21,7 @@ use trailmeter::event::{Event, Texts, principal};
 use trailmeter::generate::{Envelope, Generator, Options};
 use trailmeter::metrics::Metrics;
 use trailmeter::pipeline::{Counter, Settings};
+use trailmeter::prefetch::one_ahead;
 use trailmeter::source::{Payload, Position, ShardId};
 use trailmeter::state::embedded::Change;
 use trailmeter::state::{Commit, EmbeddedState, Judge, ShardHeader, WeakCommit};
@@ -83,12 +84,9 @@ fn records() -> Vec<Payload> {
     Generator::new(options).map(|event| Payload::Bytes(Bytes::from(wrap(event)))).collect()
 }
 
-/// Each record, with the next one brought near, as a shard's task takes them.
-fn each<'r>(records: &'r [Payload], mut visit: impl FnMut(&'r Payload)) {
-    for (number, record) in records.iter().enumerate() {
-        records.get(number + 1).inspect(|next| next.prefetch());
-        visit(record);
-    }
+/// Records as a shard's task takes them.
+fn each(records: &[Payload]) -> impl Iterator<Item = &Payload> {
+    one_ahead(records, Payload::prefetch)
 }
 
 fn record_bytes(record: &Payload) -> usize {
@@ -111,25 +109,25 @@ const NOW_MS: u64 = 1_800_000_000_000;
 fn parse(records: &[Payload]) -> u64 {
     let mut reader = JsonReader::new(LIMITS.depth);
     let mut sound = 0;
-    each(records, |record| {
-        let Payload::Bytes(bytes) = record else { return };
+    for record in each(records) {
+        let Payload::Bytes(bytes) = record else { continue };
         sound += u64::from(reader.parse_only(bytes).is_ok());
-    });
+    }
     sound
 }
 
 fn decode(records: &[Payload]) -> u64 {
     let mut reader = JsonReader::new(LIMITS.depth);
     let mut known = 0;
-    each(records, |record| {
-        let Payload::Bytes(bytes) = record else { return };
+    for record in each(records) {
+        let Payload::Bytes(bytes) = record else { continue };
         let found = reader.read(bytes, |found| {
             if let Found::Event(event, _) = found {
                 known += u64::from(event.id.is_some());
             }
         });
         black_box(found.is_ok());
-    });
+    }
     known
 }
 
@@ -234,7 +232,7 @@ impl Upto {
 
 fn upto(records: &[Payload], duplicates: Option<Duplicates>) -> u64 {
     let (mut decoder, mut sink) = (Decoder::new(LIMITS), Upto::new(duplicates, None));
-    each(records, |record| decoder.decode(record, &mut sink));
+    each(records).for_each(|record| decoder.decode(record, &mut sink));
     sink.sum
 }
 
@@ -253,7 +251,7 @@ fn upto_disk(records: &[Payload], weak: Option<Delta>) -> u64 {
     let mut sink = Upto::new(Some(Duplicates::default()), weak);
     for records in records.chunks(COMMIT_EVERY) {
         for batch in records.chunks(BATCH) {
-            each(batch, |record| decoder.decode(record, &mut sink));
+            each(batch).for_each(|record| decoder.decode(record, &mut sink));
             memory.look_ahead(sink.weak.as_mut().unwrap_or(&mut nobody));
         }
         memory.commit(sink.weak.as_mut().unwrap_or(&mut nobody));
@@ -291,10 +289,10 @@ fn count(records: &[Payload]) -> u64 {
     let (mut decoder, mut windows, memory) = (Decoder::new(LIMITS), Windows::default(), Memory::new());
     for records in records.chunks(COMMIT_EVERY) {
         for batch in records.chunks(BATCH) {
-            each(batch, |record| {
+            for record in each(batch) {
                 counter.begin_record(NOW_MS, NOW_MS);
                 decoder.decode(record, &mut counter);
-            });
+            }
             memory.look_ahead(&mut counter.pending.weak);
         }
         memory.commit(&mut counter.pending.weak);

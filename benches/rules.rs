@@ -21,6 +21,7 @@ use trailmeter::event::judge::Policy;
 use trailmeter::generate::{Generator, Options};
 use trailmeter::metrics::Metrics;
 use trailmeter::pipeline::{Counter, Settings};
+use trailmeter::prefetch::one_ahead;
 use trailmeter::source::Payload;
 use trailmeter::window::CallerLimits;
 use trailmeter_rules::{Matching, RuleSet, SourceFile};
@@ -175,8 +176,7 @@ fn count(records: &[Payload], rules: &ActiveRules) -> (f64, u64) {
     for half in [warm, timed] {
         began = Instant::now();
         for batch in half.chunks(10_000) {
-            for (number, record) in batch.iter().enumerate() {
-                batch.get(number + 1).inspect(|next| next.prefetch());
+            for record in one_ahead(batch, Payload::prefetch) {
                 counter.begin_record(NOW_MS, NOW_MS);
                 decoder.decode(record, &mut counter);
             }

@@ -15,12 +15,20 @@ pub fn line(address: *const u8) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a hint. Nothing is read, whatever the address. Without it each id of a large history waits for memory
-        // (benches/decode.rs), and so does each record of a stream (benches/pipeline.rs).
+        // SAFETY: a hint. Nothing is read, whatever the address. Without it each id of a large history waits for memory, and
+        // so does each record of a stream; benches/decode.rs has both.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = address;
+}
+
+/// Things in their order, each of which `near` is called for before the one in front of it is given.
+pub fn one_ahead<T>(things: &[T], near: impl Fn(&T)) -> impl Iterator<Item = &T> {
+    things.iter().enumerate().map(move |(number, thing)| {
+        things.get(number + 1).inspect(|next| near(next));
+        thing
+    })
 }
 
 /// The beginning of a text.

@@ -22,6 +22,7 @@ use crate::decode::Decoder;
 use crate::detect::decide::{Deciding, Outcome, WITHHELD};
 use crate::event::judge::Weakness;
 use crate::metrics::{Metrics, Observations};
+use crate::prefetch::one_ahead;
 use crate::source::{Advance, Batch, Batches, FileProgress, Payload};
 use crate::state::embedded::Change;
 use crate::state::{
@@ -195,10 +196,7 @@ impl Worker {
         let (began_ms, began) = ((self.clock)(), Instant::now());
         self.take_up_settings();
         let mut slice_bytes = 0;
-        for (number, record) in batch.records.iter().enumerate() {
-            if let Some(next) = batch.records.get(number + 1) {
-                next.payload.prefetch();
-            }
+        for record in one_ahead(&batch.records, |next| next.payload.prefetch()) {
             self.counter.begin_record(record.arrival_ms, began_ms);
             self.decoder.decode(&record.payload, &mut self.counter);
             slice_bytes += payload_bytes(&record.payload);
