@@ -5,6 +5,8 @@
 pub mod decode {
     #[path = "../../consumer/decode/bits/mod.rs"]
     pub mod bits;
+    #[path = "../../consumer/decode/json/scalar.rs"]
+    pub mod scalar;
     #[path = "../../consumer/decode/json/ways.rs"]
     pub mod ways;
 }

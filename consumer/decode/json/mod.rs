@@ -14,6 +14,7 @@ mod known;
 mod layout;
 mod marks;
 mod node;
+mod scalar;
 mod surrogate;
 mod tape;
 mod unparsed;
